@@ -1,0 +1,2 @@
+//! `bin/ChatClient <ip> <port>`.
+fn main() {}

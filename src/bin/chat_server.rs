@@ -1,0 +1,2 @@
+//! `bin/ChatServer <ip> <port> [flags]`.
+fn main() {}

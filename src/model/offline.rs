@@ -1,0 +1,52 @@
+//! Missed messages: what waits in the database for its recipient.
+
+use std::sync::Arc;
+
+use super::UserId;
+
+/// One missed message as it is read back, oldest first by `row`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfflineRow {
+    /// The row's own id. Ids can commit out of order: never keep one as a
+    /// cursor beyond one read.
+    pub row: i64,
+    /// Who sent it.
+    pub sender: UserId,
+    /// The sender's own id of the message, 1-64 bytes.
+    pub mid: Vec<u8>,
+    /// The JSON text of the push, exactly as it would have been sent.
+    pub message: String,
+}
+
+/// One change to the table of missed messages. The single writer applies them
+/// in order, many to a transaction.
+#[derive(Debug, Clone)]
+pub enum OfflineOp {
+    /// Keep a message; a row with the same (recipient, sender, `mid`) stands.
+    Insert {
+        /// The recipient.
+        to: UserId,
+        /// Who sent it.
+        sender: UserId,
+        /// The sender's own id of the message, 1-64 bytes.
+        mid: Arc<[u8]>,
+        /// The JSON text of the push (valid UTF-8), shared by all recipients.
+        message: Arc<[u8]>,
+    },
+    /// Delete rows of one recipient by their row ids.
+    DeleteRows {
+        /// The recipient.
+        to: UserId,
+        /// The rows' ids; unknown ones are passed over.
+        rows: Vec<i64>,
+    },
+    /// Delete one recipient's row by what identifies the message.
+    DeleteMessage {
+        /// The recipient.
+        to: UserId,
+        /// Who sent it.
+        sender: UserId,
+        /// The sender's own id of the message.
+        mid: Arc<[u8]>,
+    },
+}

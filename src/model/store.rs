@@ -1,0 +1,141 @@
+//! The one interface to a database. Synchronous: called from workers, the
+//! offline writer and the claims thread, never from a reactor.
+
+use super::{
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflineRow, ServerRow,
+    User, UserId,
+};
+
+/// Why a call to a [`Store`] did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached, timed out, or is locked for too long.
+    /// Nothing is known to have happened; the caller may try again.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// The user's or group's name exists already.
+    #[error("the name is taken")]
+    NameTaken,
+    /// No user has this number.
+    #[error("no such user")]
+    NoSuchUser,
+    /// No group has this number.
+    #[error("no such group")]
+    NoSuchGroup,
+    /// The two are friends already.
+    #[error("already friends")]
+    AlreadyFriends,
+    /// The two are not friends.
+    #[error("not friends")]
+    NotFriends,
+    /// The user is in the group already.
+    #[error("already a member")]
+    AlreadyMember,
+    /// The user is not in the group.
+    #[error("not a member")]
+    NotMember,
+    /// The database answered something that should not be: a defect or a
+    /// schema that someone changed by hand.
+    #[error("the database refused: {0}")]
+    Internal(String),
+}
+
+/// Short for the result of every store call.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A database behind the chat service.
+///
+/// Every method is one transaction: it happened whole or not at all. Every
+/// method may return [`StoreError::Unavailable`] or [`StoreError::Internal`];
+/// others are named where they can occur.
+pub trait Store: Send + Sync {
+    // ---- accounts ----
+
+    /// Adds a user and returns the new number. Errors: `NameTaken`.
+    fn create_user(&self, name: &str, password_hash: &str) -> Result<UserId>;
+    /// What a login by number is checked against; `None`: no such user.
+    fn credentials_by_id(&self, id: UserId) -> Result<Option<Credentials>>;
+    /// What a login by name is checked against; `None`: no such user.
+    fn credentials_by_name(&self, name: &str) -> Result<Option<Credentials>>;
+    /// What others may know of a user; `None`: no such user.
+    fn user(&self, id: UserId) -> Result<Option<User>>;
+
+    // ---- claims: who is online where ----
+
+    /// Takes the user's login for `claim` and sets the user online, if nobody
+    /// holds it, or if exactly `replacing` holds it. One conditional UPDATE;
+    /// when it changes no row the row is read back and compared, since the
+    /// answer to an earlier attempt may have been lost.
+    /// Errors: `NoSuchUser`.
+    fn take_claim(
+        &self,
+        user: UserId,
+        claim: &Claim,
+        replacing: Option<&Claim>,
+    ) -> Result<ClaimOutcome>;
+    /// Lets go of the user's login and sets the user offline, if exactly this
+    /// claim holds it (all three parts compared). Whether it did.
+    fn release_claim(&self, user: UserId, claim: &Claim) -> Result<bool>;
+    /// Every claim that stands for this server and epoch.
+    fn claims_of(&self, server: &str, epoch: i64) -> Result<Vec<HeldClaim>>;
+
+    // ---- servers: who lives ----
+
+    /// Enters this server with a fresh epoch (beat 0) and frees every claim
+    /// that its id left behind, of whatever epoch. Returns how many.
+    fn start_server(&self, id: &str, epoch: i64) -> Result<u64>;
+    /// Raises the server's beat by one where id and epoch match. `false`: this
+    /// life has been declared dead.
+    fn beat(&self, id: &str, epoch: i64) -> Result<bool>;
+    /// Every server's row.
+    fn servers(&self) -> Result<Vec<ServerRow>>;
+    /// Declares a server dead: where id, epoch and beat are still as seen,
+    /// raises its epoch by one and frees its claims, in one transaction.
+    /// Returns how many claims it freed; `None`: the row has changed.
+    fn declare_dead(&self, seen: &ServerRow) -> Result<Option<u64>>;
+    /// Takes this server's row out where id and epoch match and frees its
+    /// claims. Returns how many.
+    fn stop_server(&self, id: &str, epoch: i64) -> Result<u64>;
+
+    // ---- friends ----
+
+    /// Makes the two friends, on both sides, and returns the friend.
+    /// Errors: `NoSuchUser` (the friend), `AlreadyFriends`.
+    fn add_friend(&self, user: UserId, friend: UserId) -> Result<User>;
+    /// Ends the friendship on both sides. Errors: `NoSuchUser`, `NotFriends`.
+    fn remove_friend(&self, user: UserId, friend: UserId) -> Result<()>;
+    /// The user's friends, ordered by id.
+    fn friends(&self, user: UserId) -> Result<Vec<User>>;
+
+    // ---- groups ----
+
+    /// Makes a group with `creator` in it. Errors: `NameTaken`.
+    fn create_group(&self, creator: UserId, name: &str, description: &str) -> Result<GroupId>;
+    /// Adds a normal member and returns the group as it then is.
+    /// Errors: `NoSuchGroup`, `AlreadyMember`.
+    fn join_group(&self, group: GroupId, user: UserId) -> Result<Group>;
+    /// The creator dissolves the group, a normal member leaves it. Whether it
+    /// was dissolved. Errors: `NoSuchGroup`, `NotMember`.
+    fn leave_group(&self, group: GroupId, user: UserId) -> Result<bool>;
+    /// The user's groups with all their members, both ordered by id.
+    fn groups_of(&self, user: UserId) -> Result<Vec<Group>>;
+    /// The numbers of a group's members, ordered; `None`: no such group.
+    fn group_members(&self, group: GroupId) -> Result<Option<Vec<UserId>>>;
+
+    // ---- missed messages ----
+
+    /// Applies the operations in order, all in one transaction. Deadlocks and
+    /// lock time-outs are tried again inside. Any number and size is allowed;
+    /// statements are kept within the database's packet limit.
+    fn apply_offline(&self, ops: &[OfflineOp]) -> Result<()>;
+    /// The recipient's oldest messages, lowest row first: at most `max_rows`,
+    /// and no more than fit in `max_bytes` of text, but always the first one.
+    fn offline_page(
+        &self,
+        user: UserId,
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<OfflineRow>>;
+    /// The users claimed by this server and epoch for whom messages wait.
+    fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>>;
+}
