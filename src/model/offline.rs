@@ -18,6 +18,15 @@ pub struct OfflineRow {
     pub message: String,
 }
 
+/// Missed messages as one read found them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OfflinePage {
+    /// Oldest first, by row id.
+    pub rows: Vec<OfflineRow>,
+    /// Whether the read found nothing beyond these.
+    pub exhausted: bool,
+}
+
 /// One change to the table of missed messages. The single writer applies them
 /// in order, many to a transaction.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 //! offline writer and the claims thread, never from a reactor.
 
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflineRow, ServerRow,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, ServerRow,
     User, UserId,
 };
 
@@ -130,12 +130,7 @@ pub trait Store: Send + Sync {
     fn apply_offline(&self, ops: &[OfflineOp]) -> Result<()>;
     /// The recipient's oldest messages, lowest row first: at most `max_rows`,
     /// and no more than fit in `max_bytes` of text, but always the first one.
-    fn offline_page(
-        &self,
-        user: UserId,
-        max_rows: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<OfflineRow>>;
+    fn offline_page(&self, user: UserId, max_rows: usize, max_bytes: usize) -> Result<OfflinePage>;
     /// The users claimed by this server and epoch for whom messages wait.
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>>;
 }
