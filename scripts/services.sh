@@ -166,7 +166,8 @@ workers() {
 
 # The first port that an nginx configuration listens on.
 nginx_port() {
-  sed -nE 's/^[[:space:]]*listen[[:space:]]+([^[:space:];]*:)?([0-9]+).*/\2/p' "$conf" | head -n 1
+  sed 's/#.*//' "$conf" | grep -oE '(^|[[:space:];{])listen[[:space:]]+[^[:space:];]+' |
+    grep -oE '[0-9]+$' | head -n 1 || true
 }
 
 program_of() {
