@@ -5,7 +5,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 # rustup puts its programs here; a shell opened before it was installed does
 # not know them yet.
-[[ ! -d ${CARGO_HOME:-$HOME/.cargo}/bin ]] || PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+cargo_home=${CARGO_HOME:-${HOME:-}/.cargo}
+[[ ! -d $cargo_home/bin ]] || PATH="$PATH:$cargo_home/bin"
 
 readonly IP=127.0.0.1
 readonly PORT=6000
@@ -29,7 +30,7 @@ say() { printf '%s\n' "$*" >&2; }
 step() {
   local name=$1 code=0
   shift
-  say "==> $name: $*"
+  say "==> $name"
   "$@" || code=$?
   ((code == 0)) || {
     say "autobuild.sh: failed: $name (exit code $code)"
@@ -73,14 +74,18 @@ cargo_build() {
 
 build() {
   check_tools
-  step build cargo_build
-  mkdir -p bin
+  step "build (release)" cargo_build
+  step "copy to bin/" copy_programs
+}
+
+copy_programs() {
   local program name
+  mkdir -p bin || return
   while IFS= read -r program; do
     name=$(basename "$program")
     # By way of a rename: the one in bin/ may be running.
-    step "install $name" install -m 755 "$program" "bin/.$name.new"
-    step "install $name" mv -f "bin/.$name.new" "bin/$name"
+    install -m 755 "$program" "bin/.$name.new" && mv -f "bin/.$name.new" "bin/$name" || return
+    say "    bin/$name"
   done <<<"$programs"
 }
 
