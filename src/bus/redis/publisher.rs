@@ -109,7 +109,8 @@ impl Publisher {
                 return End::Rebuild;
             }
             let turn = self.gather();
-            if let Err(err) = turn.run(link, &*self.sink) {
+            let broken = || self.shared.set_publishing(false);
+            if let Err(err) = turn.run(link, &*self.sink, broken) {
                 return End::Broken(err);
             }
             self.backoff.reset();

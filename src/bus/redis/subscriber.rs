@@ -20,7 +20,7 @@ use crate::bus::item::Envelope;
 /// How long this server may not hear itself.
 const SILENCE_LIMIT: Duration = Duration::from_secs(3);
 /// How long a read may wait before the thread looks at what else there is.
-const READ_TICK: Duration = Duration::from_millis(200);
+const READ_TICK: Duration = Duration::from_millis(100);
 
 pub(super) struct Subscriber {
     shared: Arc<Shared>,

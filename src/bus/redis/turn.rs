@@ -159,8 +159,14 @@ impl Turn {
     }
 
     /// Sends everything and tells everyone the outcome. An error means that
-    /// the connection is of no more use.
-    pub(super) fn run(mut self, link: &mut Connection, sink: &dyn BusSink) -> RedisResult<()> {
+    /// the connection is of no more use; `broken` is called before anybody is
+    /// told, so that who asks again at once is refused and not failed again.
+    pub(super) fn run(
+        mut self,
+        link: &mut Connection,
+        sink: &dyn BusSink,
+        broken: impl FnOnce(),
+    ) -> RedisResult<()> {
         let (wire, count) = self.pack();
         if count == 0 {
             return Ok(());
@@ -168,6 +174,7 @@ impl Turn {
         match exchange(link, &wire, count) {
             Ok(replies) => self.settle(replies, sink),
             Err(err) => {
+                broken();
                 self.fail(sink);
                 Err(err)
             }
@@ -238,7 +245,7 @@ impl Turn {
     }
 
     /// Tells everyone that Redis did not answer.
-    pub(super) fn fail(self, sink: &dyn BusSink) {
+    fn fail(self, sink: &dyn BusSink) {
         for server in self.open.keys() {
             sink.on_unreachable(server);
         }
