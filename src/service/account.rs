@@ -7,9 +7,9 @@ use log::{error, info, warn};
 
 use super::effects::{Change, Effects, LoggedIn};
 use super::message::MessageCopy;
-use super::registry::LocalSession;
+use super::registry::{LocalSession, NEVER_POISONED};
 use super::router::{Context, Handled};
-use super::session::{Identity, Session, SessionId};
+use super::session::{Identity, Post, Session, SessionId};
 use super::{Service, password, store_refusal};
 use crate::bus::Presence;
 use crate::model::{
@@ -237,6 +237,7 @@ impl Service {
         });
         if self.is_stopping() {
             // The stop lets go of all claims at once, after all is stored.
+            self.ended_in_stop.lock().expect(NEVER_POISONED).push((user, identity.claim.clone()));
             if let Some(then) = then {
                 then();
             }
@@ -245,6 +246,11 @@ impl Service {
         let Some(this) = self.this() else { return };
         let claim = identity.claim.clone();
         self.writer.after_all(move || this.releaser.release(user, claim, then));
+    }
+
+    /// Tells a session that its log-out is complete.
+    pub fn tell_logged_out(&self, session: SessionId, reply: Vec<u8>) {
+        self.tell(session, Post::LoggedOut { session, reply });
     }
 }
 

@@ -10,6 +10,7 @@ use log::{debug, warn};
 use serde_json::value::RawValue;
 
 use super::Service;
+use super::feed::Confirmed;
 use super::message::{Message, MessageCopy, Origin};
 use super::registry::{Next, Routing, Slot};
 use super::session::{Post, SessionId};
@@ -260,12 +261,21 @@ impl Service {
         }
     }
 
-    /// The copies that were under way when the server stops, stored so that
-    /// nobody has to repeat them.
-    pub fn store_all_under_way(&self) {
-        let has_any = |_: &Slot| true;
-        for user in self.users_where(has_any) {
+    /// The copies that are under way, stored: for a server that stops.
+    pub(super) fn store_all_under_way(&self) {
+        for user in self.users_where(|_| true) {
             self.store_first(user, Slot::take_under_way);
+        }
+    }
+
+    /// A session's socket has taken messages: the live ones are settled, the
+    /// rows of the others deleted.
+    pub fn confirmed(&self, session: SessionId, confirmed: Confirmed) {
+        for copy in confirmed.delivered {
+            self.settle(copy, Settled::Delivered);
+        }
+        if !confirmed.deletions.is_empty() {
+            self.writer.delete(session, confirmed.deletions);
         }
     }
 

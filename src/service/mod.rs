@@ -33,23 +33,25 @@ pub mod releaser;
 pub mod router;
 pub mod session;
 pub mod settlement;
+pub mod stop;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 use std::time::Duration;
 
-use log::warn;
+use log::{debug, warn};
 
 pub use effects::{Change, Effects, LoggedIn};
 pub use feed::Feed;
 pub use message::{Message, MessageCopy, Origin};
+pub use feed::Confirmed;
 pub use registry::Registry;
 pub use router::{Handled, Lane, Place};
 pub use session::{Identity, Mailbox, Post, Session, SessionId};
 pub use settlement::Settled;
 
 use crate::bus::Bus;
-use crate::model::{Claim, ServerId, Store};
+use crate::model::{Claim, ServerId, Store, UserId};
 use crate::protocol::{Errno, Refusal};
 use group_cache::GroupCache;
 use known_users::KnownUsers;
@@ -91,6 +93,8 @@ pub struct Service {
     handovers: AtomicU64,
     /// Set while the server stops: sessions are then released in one go.
     stopping: AtomicBool,
+    /// Whose sessions have ended since, for their presence.
+    ended_in_stop: Mutex<Vec<(UserId, Claim)>>,
 }
 
 impl Service {
@@ -118,6 +122,7 @@ impl Service {
             peers: RwLock::new(Vec::new()),
             handovers: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
+            ended_in_stop: Mutex::default(),
         })
     }
 
@@ -157,10 +162,6 @@ impl Service {
         }
     }
 
-    /// From now on sessions that end are not released one by one.
-    pub fn begin_stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-    }
 
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
@@ -175,10 +176,11 @@ impl Service {
         }
     }
 
-    /// Posts what may be lost with the session's reactor.
-    fn tell(&self, session: SessionId, post: Post) {
+    /// Posts to the reactor that owns `session`. Where that has ended, the
+    /// server stops and what is lost with the post is what its stop sees to.
+    pub fn tell(&self, session: SessionId, post: Post) {
         if self.post(session, post).is_err() {
-            warn!(target: "service", "conn={session} its reactor has ended, nothing to tell it");
+            debug!(target: "service", "conn={session} its reactor has ended, nothing to tell it");
         }
     }
 }

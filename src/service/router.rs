@@ -85,6 +85,16 @@ impl Service {
         }
     }
 
+    /// Answers a payload that is not going to be handled.
+    pub fn refuse(&self, payload: &[u8], refusal: &Refusal) -> Effects {
+        let raw = RawRequest::read(payload).unwrap_or_default();
+        let seq = raw.seq().ok().flatten();
+        Effects::reply(match known_msgid(&raw) {
+            Ok(msgid) => reply::refused(msgid, seq, refusal),
+            Err(_) => reply::error(seq, refusal),
+        })
+    }
+
     /// As [`Service::handle`]; the error is a refusal's reply. The reasons are
     /// looked for in the protocol's order: 14, 3, 4, 5, the rest.
     fn try_handle(
