@@ -29,9 +29,7 @@ impl UserId {
 pub(super) fn id_from_column(value: i64, of: &str) -> Result<u32, StoreError> {
     match u32::try_from(value) {
         Ok(id) if (1..=MAX_ID).contains(&value) => Ok(id),
-        _ => Err(StoreError::Internal(format!(
-            "{of} number {value} is outside 1 to {MAX_ID}"
-        ))),
+        _ => Err(StoreError::Internal(format!("{of} number {value} is outside 1 to {MAX_ID}"))),
     }
 }
 

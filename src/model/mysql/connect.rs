@@ -124,8 +124,7 @@ impl Target {
     }
 
     fn connect_one(&self, address: Option<SocketAddr>, timeout: Duration) -> Result<Conn, Error> {
-        let mut opts =
-            OptsBuilder::from_opts(self.opts.clone()).tcp_connect_timeout(Some(timeout));
+        let mut opts = OptsBuilder::from_opts(self.opts.clone()).tcp_connect_timeout(Some(timeout));
         if let Some(address) = address {
             opts = opts.ip_or_hostname(Some(host_text(&address)));
         }

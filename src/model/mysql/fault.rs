@@ -88,9 +88,7 @@ impl Fault {
     pub(super) fn breaks_connection(&self) -> bool {
         match self {
             Fault::Store(_) => false,
-            Fault::Driver(error) => {
-                !matches!(error, Error::MySqlError(_) | Error::FromRowError(_))
-            }
+            Fault::Driver(error) => !matches!(error, Error::MySqlError(_) | Error::FromRowError(_)),
         }
     }
 
@@ -143,7 +141,9 @@ pub(super) fn io_kind(error: &Error) -> Option<io::ErrorKind> {
     match error {
         Error::IoError(error) => Some(error.kind()),
         Error::DriverError(DriverError::CouldNotConnect(Some((_, _, kind)))) => Some(*kind),
-        Error::CodecError(error) => error.source()?.downcast_ref::<io::Error>().map(io::Error::kind),
+        Error::CodecError(error) => {
+            error.source()?.downcast_ref::<io::Error>().map(io::Error::kind)
+        }
         _ => None,
     }
 }

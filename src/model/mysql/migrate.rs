@@ -8,9 +8,9 @@ use std::time::Duration;
 use log::info;
 use mysql::prelude::Queryable;
 
+use super::Attempt;
 use super::connect::{DbConn, Target};
 use super::fault::Fault;
-use super::Attempt;
 use crate::model::StoreError;
 use crate::model::migration::{Migration, pending};
 

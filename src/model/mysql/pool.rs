@@ -65,7 +65,9 @@ impl Pool {
                 Some(db) => match db.conn.ping().map_err(Fault::from) {
                     Ok(()) => return Ok(lease),
                     Err(fault) if fault.is_time_out() => return Err(fault),
-                    Err(fault) => debug!(target: "store", "dropped a dead connection err={fault:?}"),
+                    Err(fault) => {
+                        debug!(target: "store", "dropped a dead connection err={fault:?}")
+                    }
                 },
             }
         }
@@ -89,8 +91,7 @@ impl Pool {
                     self.size
                 ))));
             }
-            state =
-                self.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
