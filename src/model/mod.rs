@@ -8,6 +8,7 @@
 pub mod claim;
 pub mod friend;
 pub mod group;
+mod migration;
 pub mod mysql;
 pub mod offline;
 pub mod sqlite;

@@ -103,7 +103,8 @@ impl Gateway {
         peer.logging_out = true;
         let session = session_id(conn);
         let service = self.service.clone();
-        let answer = Box::new(move || service.tell_logged_out(session, reply));
+        let answer: Box<dyn FnOnce() + Send> =
+            Box::new(move || service.tell_logged_out(session, reply));
         match peer.feed.take() {
             Some(feed) => {
                 let identity = feed.identity.clone();
@@ -372,7 +373,10 @@ impl Handler for Gateway {
                 let busy = peer.feed.is_some() || peer.session.is_none();
                 let deadline = peer.asked_at + self.login_timeout;
                 if !busy && deadline <= io.now() {
-                    io.close(conn, CloseReason::Handler("neither logged in nor asked for anything"));
+                    io.close(
+                        conn,
+                        CloseReason::Handler("neither logged in nor asked for anything"),
+                    );
                 } else if peer.feed.is_none() {
                     let next = deadline.max(io.now() + self.login_timeout / 10);
                     io.set_timer(next, key);

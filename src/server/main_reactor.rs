@@ -39,7 +39,10 @@ impl MainReactor {
     ///
     /// # Errors
     /// The system gives no poll, or signals cannot be heard.
-    pub fn new(listener: TcpListener, reactors: Vec<ReactorHandle<Post>>) -> io::Result<MainReactor> {
+    pub fn new(
+        listener: TcpListener,
+        reactors: Vec<ReactorHandle<Post>>,
+    ) -> io::Result<MainReactor> {
         let poll = Poll::new()?;
         let mut acceptor = Acceptor::new(listener, reactors);
         acceptor.register(poll.registry(), LISTENER)?;

@@ -131,8 +131,7 @@ impl Server {
                 move || stop::run_overdue(&service, &overdue_stop)
             })?,
         ];
-        let (pools, pool_threads) =
-            Pools::start(&service, config.workers, config.hash_threads())?;
+        let (pools, pool_threads) = Pools::start(&service, config.workers, config.hash_threads())?;
         let pools = Arc::new(pools);
         let mut reactor_threads = Vec::new();
         for (number, reactor) in (0..).zip(reactors) {

@@ -63,8 +63,7 @@ impl StartError {
 /// server is ready is refused rather than left waiting.
 pub(super) fn bind(address: SocketAddr) -> Result<Socket, StartError> {
     let bound = || -> io::Result<Socket> {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         // Connections of a former server that linger must not keep it away.
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
@@ -90,17 +89,16 @@ fn cannot_listen(address: SocketAddr, err: &io::Error) -> StartError {
     let what_to_do = match err.kind() {
         io::ErrorKind::AddrInUse => "another process listens there: stop it or choose another port",
         io::ErrorKind::AddrNotAvailable => "this machine has no such address",
-        io::ErrorKind::PermissionDenied => "this user may not listen there: ports below 1024 need root",
+        io::ErrorKind::PermissionDenied => {
+            "this user may not listen there: ports below 1024 need root"
+        }
         _ => "choose another address or port",
     };
     StartError::Usage(format!("cannot listen on {address}: {err}; {what_to_do}"))
 }
 
 /// Opens the database, waiting for it up to the deadline.
-pub(super) fn open_store(
-    config: &Config,
-    deadline: Instant,
-) -> Result<Arc<dyn Store>, StartError> {
+pub(super) fn open_store(config: &Config, deadline: Instant) -> Result<Arc<dyn Store>, StartError> {
     match &config.database {
         Database::Sqlite(path) => {
             info!(target: "store", "everything is kept in {}", path.display());

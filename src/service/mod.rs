@@ -42,9 +42,9 @@ use std::time::Duration;
 use log::{debug, warn};
 
 pub use effects::{Change, Effects, LoggedIn};
+pub use feed::Confirmed;
 pub use feed::Feed;
 pub use message::{Message, MessageCopy, Origin};
-pub use feed::Confirmed;
 pub use registry::Registry;
 pub use router::{Handled, Lane, Place};
 pub use session::{Identity, Mailbox, Post, Session, SessionId};
@@ -162,7 +162,6 @@ impl Service {
         }
     }
 
-
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
@@ -219,7 +218,7 @@ fn store_refusal(error: &crate::model::StoreError) -> Refusal {
         NotFriends => Refusal::new(Errno::NotRelated, "this user is not on your friend list"),
         AlreadyMember => Refusal::new(Errno::NothingToDo, "you are a member of this group already"),
         NotMember => Refusal::new(Errno::NotRelated, "you are not a member of this group"),
-        Internal(_) => Refusal::new(
+        Internal(_) | Misconfigured(_) | InUse(_) => Refusal::new(
             Errno::Internal,
             "the server met an internal error; tell its operator, the log says more",
         ),
