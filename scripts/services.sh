@@ -90,7 +90,10 @@ prepare_mariadb() {
   [[ ! -d $dir/data ]] || return 0
   # Made beside and moved, so that an interrupted one is not taken for whole.
   rm -rf "$dir/data.new"
-  mariadb-install-db --no-defaults --datadir="$dir/data.new" "${as_root[@]}" \
+  # A folder of its own for temporary tables: any mariadbd that starts removes
+  # those of others from a shared one.
+  mkdir -p "$dir/tmp"
+  TMPDIR="$dir/tmp" mariadb-install-db --no-defaults --datadir="$dir/data.new" "${as_root[@]}" \
     --auth-root-authentication-method=normal --skip-test-db --innodb-log-file-size=16M \
     >"$dir/install.log" 2>&1 || {
     show_log "$dir/install.log"
