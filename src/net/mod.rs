@@ -11,6 +11,7 @@
 //!   Reactor (one thread): poll ─▶ read ─▶ Codec ─▶ Handler ─▶ Io ─▶ flush
 //! ```
 
+pub mod acceptor;
 pub mod codec;
 pub mod config;
 pub mod conn_id;
@@ -26,6 +27,7 @@ mod timers;
 #[cfg(test)]
 mod tests;
 
+pub use acceptor::{AcceptTurn, Acceptor};
 pub use codec::{Codec, CodecError};
 pub use config::ReactorConfig;
 pub use conn_id::ConnId;

@@ -1,5 +1,6 @@
 //! The rules of the reactor, one story each, against real sockets.
 
+mod acceptor;
 mod closing;
 mod codec;
 mod fairness;
