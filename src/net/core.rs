@@ -51,7 +51,7 @@ pub(super) struct Core {
     /// The handler's timers.
     pub timers: Timers<u64>,
     /// The connections' alarms.
-    alarms: Timers<Serial>,
+    pub alarms: Timers<Serial>,
     pub pool: BufferPool,
     /// Set when the reactor was told to end: no more frames.
     pub shutdown_at: Option<Instant>,

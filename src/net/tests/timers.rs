@@ -69,6 +69,29 @@ fn a_paused_connection_is_not_idle() {
 }
 
 #[test]
+fn alarms_of_closed_connections_do_not_pile_up() {
+    let rig = Rig::start(Script::collect());
+    for _ in 0..1500 {
+        let (client, conn) = rig.connect();
+        client.reset();
+        rig.closed(conn);
+    }
+    let alarms = rig.run(|io| io.alarms());
+    assert!(alarms < 1200, "{alarms} alarms for nobody");
+}
+
+#[test]
+fn a_busy_connection_has_one_alarm() {
+    let rig = Rig::start(Script::echo());
+    let (mut client, _) = rig.connect();
+    for n in 0..200_u32 {
+        client.send(&n.to_be_bytes());
+        client.receive();
+    }
+    assert_eq!(rig.run(|io| io.alarms()), 1);
+}
+
+#[test]
 fn timers_ring_once_in_the_order_of_their_times() {
     let rig = Rig::start(Script::collect());
     let started = Instant::now();
