@@ -1,6 +1,8 @@
 //! The stores against what they promise: one conformance suite for SQLite and
 //! MariaDB, and what each of them has to cope with by itself.
 
+#![allow(clippy::unwrap_used)]
+
 mod conformance;
 mod mariadb;
 mod mysql_faults;

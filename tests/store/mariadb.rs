@@ -31,6 +31,7 @@ dir=$1; shift
 mariadbd "$@" </dev/null & pid=$!
 echo "pid $pid" >&2
 read -r _
+exec 2>/dev/null # nobody listens any more: to complain would end the shell
 kill -9 $pid; wait $pid; rm -rf "$dir"
 "#;
 

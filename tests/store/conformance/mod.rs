@@ -129,9 +129,9 @@ pub fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec
 
 /// Asserts that a result is this error.
 macro_rules! assert_refused {
-    ($result:expr, $error:pat) => {
+    ($result:expr, $error:pat) => {{
         let result = $result;
         assert!(matches!(result, Err($error)), "got {result:?}");
-    };
+    }};
 }
 pub(crate) use assert_refused;
