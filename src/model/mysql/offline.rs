@@ -138,7 +138,7 @@ pub(super) fn page(
     let lengths: Vec<(i64, usize)> = db.rows(sql, (user.0, max_rows))?;
     let count = within(max_bytes, lengths.iter().map(|(_, length)| *length));
     let Some(&(last, _)) = count.checked_sub(1).and_then(|last| lengths.get(last)) else {
-        return Ok(OfflinePage { rows: Vec::new(), exhausted: lengths.is_empty() });
+        return Ok(OfflinePage { rows: Vec::new(), exhausted: max_rows > 0 });
     };
     let sql = "SELECT id, sender, mid, message FROM OfflineMessage FORCE INDEX \
          (OfflineMessage_page) WHERE userid = ? AND id <= ? ORDER BY id LIMIT ?";
