@@ -1,0 +1,11 @@
+//! ChatClient against a real ChatServer: as a script uses it, through pipes,
+//! and as a person does, on a terminal.
+
+mod piped;
+mod proxy;
+mod screen;
+mod script_stories;
+mod server;
+mod start_stories;
+mod terminal;
+mod terminal_stories;
