@@ -13,7 +13,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, info};
+use log::debug;
 
 use super::peer::{Peer, conn_id, session_id};
 use super::pools::{Job, Pools};
@@ -305,16 +305,9 @@ impl Handler for Gateway {
 
     fn on_close(&mut self, _io: &mut Io<'_>, conn: ConnId, reason: &CloseReason) {
         let Some(peer) = self.peers.remove(&conn) else { return };
-        let user = peer.feed.as_ref().map(|feed| feed.identity.user);
-        let shown = user.map_or_else(|| "-".to_owned(), |user| user.to_string());
-        match reason {
-            CloseReason::SlowReader { .. } | CloseReason::WriteStalled(_) => {
-                info!(target: "gateway", "conn={conn} user={shown} closed: {reason}");
-            }
-            _ => debug!(target: "gateway", "conn={conn} user={shown} closed: {reason}"),
-        }
         if let Some(feed) = peer.feed {
             let identity = feed.identity.clone();
+            debug!(target: "gateway", "conn={conn} user={} session ended: {reason}", identity.user);
             let unconfirmed = feed.into_unconfirmed();
             self.service.end_session(session_id(conn), &identity, unconfirmed, None);
         }
