@@ -216,7 +216,6 @@ impl Core {
         let mut inbound = conn.inbound.take();
         inbound.clear(&mut self.pool);
         self.mark_dirty(id.serial);
-        self.arm(id.serial);
     }
 
     /// Frees a connection at the end of the turn.
