@@ -111,7 +111,8 @@ impl<'a> Watch<'a> {
         error!(
             target: "claims",
             "this server was declared dead by another one (was it stopped, or cut off from the \
-             database?): closing all sessions and starting afresh"
+             database, or does another server have the same --server-id?): closing all sessions \
+             and starting afresh"
         );
         let epoch = random_positive();
         service.store.start_server(service.server_id(), epoch)?;

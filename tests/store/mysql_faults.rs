@@ -24,14 +24,14 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until an UPDATE of `User` is under way in the database of `looker`,
-/// where somebody holds all the rows. (`innodb_trx` would tell more, but it is
-/// not brought up to date while one asks all the time.)
-fn wait_for_blocked_update(looker: &mut mysql::Conn) {
-    wait_until("an UPDATE is under way", || {
+/// Waits until a statement that begins like this is under way in the database
+/// of `looker`, where somebody else holds the rows it wants. (`innodb_trx`
+/// would tell more, but is not brought up to date while one asks all the time.)
+fn wait_for_statement(looker: &mut mysql::Conn, beginning: &str) {
+    wait_until(&format!("{beginning:?} is under way"), || {
         let sql = "SELECT COUNT(*) FROM information_schema.processlist \
-             WHERE db = DATABASE() AND info LIKE 'UPDATE `User`%'";
-        looker.query_first::<u64, _>(sql).unwrap() > Some(0)
+             WHERE db = DATABASE() AND info LIKE CONCAT(?, '%')";
+        looker.exec_first::<u64, _, _>(sql, (beginning,)).unwrap() > Some(0)
     });
 }
 
@@ -161,7 +161,7 @@ fn a_call_waits_for_a_lock_that_is_let_go_in_time() {
 
     let outcome = std::thread::scope(|scope| {
         let call = scope.spawn(|| store.take_claim(alice, &claim("one:6000", 5, 1), None));
-        wait_for_blocked_update(&mut looker);
+        wait_for_statement(&mut looker, "UPDATE `User`");
         other.query_drop("ROLLBACK").unwrap();
         call.join().unwrap()
     });
@@ -185,7 +185,7 @@ fn a_lock_that_is_never_let_go_costs_its_own_caller_only() {
 
     std::thread::scope(|scope| {
         let call = scope.spawn(|| store.take_claim(alice, &claim("one:6000", 5, 1), None));
-        wait_for_blocked_update(&mut looker);
+        wait_for_statement(&mut looker, "UPDATE `User`");
         // The only connection is taken meanwhile: that is said, not waited for.
         let busy = store.user(alice);
         assert!(busy.is_err_and(|error| error.to_string().contains("connections are busy")));
@@ -195,6 +195,29 @@ fn a_lock_that_is_never_let_go_costs_its_own_caller_only() {
     assert!(store.user(alice).unwrap().is_some());
     other.query_drop("ROLLBACK").unwrap();
     store.take_claim(alice, &claim("one:6000", 5, 1), None).unwrap();
+}
+
+#[test]
+fn who_joins_a_group_while_it_is_dissolved_finds_it_gone() {
+    let server = MariaDb::shared();
+    let options = server.fresh_options();
+    let store = MysqlStore::open(options.clone()).unwrap();
+    let [alice, bob] = ["alice", "bob"].map(|name| user(&store, name));
+    let group = store.create_group(alice, "rust", "").unwrap();
+    let mut other = server.connect(&options.url);
+    let mut looker = server.connect(&options.url);
+    other.query_drop("START TRANSACTION").unwrap();
+    other.query_drop("DELETE FROM AllGroup").unwrap();
+    other.query_drop("DELETE FROM GroupUser").unwrap();
+
+    let outcome = std::thread::scope(|scope| {
+        let call = scope.spawn(|| store.join_group(group, bob));
+        wait_for_statement(&mut looker, "SELECT id FROM AllGroup");
+        other.query_drop("COMMIT").unwrap();
+        call.join().unwrap()
+    });
+    assert_refused!(outcome, StoreError::NoSuchGroup);
+    assert_eq!(looker.query_first("SELECT COUNT(*) FROM GroupUser").unwrap(), Some(0));
 }
 
 #[test]
