@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use cluster_chat::client;
 use cluster_chat::client::network::Target;
-use cluster_chat::client::{self, Options};
 
 /// Chat with the users of a ChatServer.
 ///
@@ -29,9 +29,6 @@ struct Flags {
     /// The server's TCP port.
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
-    /// Log in even if the account is online elsewhere: that session is closed.
-    #[arg(long)]
-    takeover: bool,
 }
 
 fn main() -> ExitCode {
@@ -41,7 +38,7 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(quiet).init();
     let flags = Flags::parse();
     let target = Target { host: flags.host, port: flags.port };
-    match client::run(Options { target, takeover: flags.takeover }) {
+    match client::run(target) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {

@@ -206,18 +206,24 @@ impl<'a> Front<'a> {
                     view.wait(time, |facts| !facts.logged_in);
                 }
                 Ok(command) => {
-                    self.network.ask(Ask::Do(command));
                     if !self.interactive {
-                        // An outage can hold a script back for as long as it
-                        // takes; it ends with the session.
-                        let room =
-                            |facts: &Facts| facts.unanswered() < SCRIPT_WINDOW || !facts.logged_in;
-                        while !view.wait(SETTLE_PATIENCE, room) {}
+                        self.hold_back(&command);
                     }
+                    self.network.ask(Ask::Do(command));
                 }
                 Err(sentence) => self.problem(safe(&sentence).into_owned()),
             }
         }
+    }
+
+    /// A script does not read answers before it goes on, so it is held back:
+    /// where too many are open, and before a command that shows what the ones
+    /// before it have changed.
+    fn hold_back(&self, command: &Command) {
+        let window = if *command == Command::ShowGroupList { 1 } else { SCRIPT_WINDOW };
+        let room = |facts: &Facts| facts.unanswered() < window || !facts.logged_in;
+        // An outage may take as long as it likes; it ends with the session.
+        while !self.network.view().wait(SETTLE_PATIENCE, room) {}
     }
 
     fn log_out(&mut self, next: Next) -> Next {

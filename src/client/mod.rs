@@ -38,23 +38,14 @@ use self::printer::PlainPrinter;
 use self::session::Core;
 use self::tty::TtyInput;
 
-/// What the command line says.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where the server is.
-    pub target: Target,
-    /// Whether logging in closes a session of the same account elsewhere.
-    pub takeover: bool,
-}
-
 /// Runs the client until the person leaves; whether all went well, which for
 /// a script means: every login succeeded, every line was understood and
 /// everything sent was answered.
 ///
 /// # Errors
 /// Where the server is not reachable at the start.
-pub fn run(options: Options) -> Result<bool, ConnectError> {
-    let core = Core::new(options.takeover, Box::new(random_mid), Instant::now());
+pub fn run(target: Target) -> Result<bool, ConnectError> {
+    let core = Core::new(Box::new(random_mid), Instant::now());
     let is_terminal = std::io::stdin().is_terminal();
     let editor = match TtyInput::new() {
         Ok(editor) => Some(editor),
@@ -66,7 +57,7 @@ pub fn run(options: Options) -> Result<bool, ConnectError> {
     };
     let ended = match editor {
         Some((mut input, printer)) => {
-            let network = Network::start(options.target, core, printer.clone())?;
+            let network = Network::start(target, core, printer.clone())?;
             input.complete_from(Arc::clone(network.view()));
             let ended = Front::new(&mut input, &network, &*printer, true).run();
             printer.finish();
@@ -74,7 +65,7 @@ pub fn run(options: Options) -> Result<bool, ConnectError> {
         }
         None => {
             let printer = Arc::new(PlainPrinter);
-            let network = Network::start(options.target, core, printer.clone())?;
+            let network = Network::start(target, core, printer.clone())?;
             let mut input = PipeInput::new(is_terminal);
             Front::new(&mut input, &network, &*printer, is_terminal).run()
         }

@@ -1,6 +1,8 @@
 //! ChatClient against a real ChatServer: as a script uses it, through pipes,
 //! and as a person does, on a terminal.
 
+#![allow(clippy::unwrap_used)] // A test that meets an error should end there.
+
 mod piped;
 mod proxy;
 mod screen;

@@ -137,7 +137,8 @@ impl Finished {
 /// Runs a whole script.
 pub fn script(port: u16, text: &str) -> Finished {
     let mut client = Piped::connect(port);
-    client.send(text);
+    // A client that ends early does not read it all.
+    client.stdin.as_mut().unwrap().write_all(format!("{text}\n").as_bytes()).ok();
     client.finish()
 }
 

@@ -172,6 +172,33 @@ fn a_script_can_wait_and_listen() {
 }
 
 #[test]
+fn a_list_shows_what_the_lines_before_it_have_changed() {
+    let server = Server::start();
+    let finished = script(
+        server.port,
+        "2\nann\npw\n1\nann\npw\ncreategroup:team:us\nshowgrouplist\ndelgroup:1\nshowgrouplist",
+    );
+    let position = |part: &str| finished.stdout.iter().position(|line| line.contains(part));
+    let places = [position("is created"), position("Groups: 1"), position("is dissolved")];
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{}", finished.out());
+    let last = finished.stdout.iter().rposition(|line| line.starts_with("You are in no group"));
+    assert!(last > places[2], "{}", finished.out());
+}
+
+#[test]
+fn an_account_that_is_gone_ends_a_script_with_the_reason() {
+    let server = Server::start();
+    let proxy = Proxy::to(server.port);
+    let (mut ann, _) = Piped::register(proxy.port, "ann");
+    let another_world = Server::start();
+    proxy.lead_to(another_world.port);
+    proxy.cut_clients();
+    ann.wait_for("You are logged out: ");
+    ann.send("chat:1:nobody sends this");
+    assert_eq!(ann.finish().code, Some(1));
+}
+
+#[test]
 fn when_the_server_restarts_the_client_says_so_and_goes_on() {
     let mut server = Server::start();
     let proxy = Proxy::to(server.port);

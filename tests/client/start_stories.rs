@@ -1,13 +1,17 @@
 //! The command line.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::piped::{Piped, script};
 
 #[test]
 fn without_a_server_one_sentence_says_where_it_was_sought() {
-    // A port that was free a moment ago and that nobody else is given soon.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Bound, so that nobody else is given this port, but not listening.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let port = socket.local_addr().unwrap().as_socket().unwrap().port();
     let finished = script(port, "3");
     assert_eq!(finished.code, Some(1));
     assert_eq!(finished.stderr.len(), 1, "{:?}", finished.stderr);

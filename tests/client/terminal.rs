@@ -36,6 +36,8 @@ impl Terminal {
         command.args(["127.0.0.1", &port.to_string()]).env("TERM", kind).env("TZ", "UTC");
         let mut session = Session::spawn(command).unwrap();
         session.get_process_mut().set_window_size(COLUMNS, 50).unwrap();
+        // As on any terminal: what hides a password is the client.
+        session.get_process_mut().set_echo(true, None).unwrap();
         let stream = session.get_stream().as_fd().try_clone_to_owned().unwrap();
         let (sender, output) = mpsc::channel();
         thread::spawn(move || {

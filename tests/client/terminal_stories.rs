@@ -3,6 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::piped::{Piped, script};
+use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::terminal::Terminal;
 
@@ -32,6 +33,7 @@ fn a_person_registers_logs_in_chats_and_leaves() {
     ann.type_text("chat:1:hello, me\r");
     ann.wait_line("1 (ann): hello, me");
     ann.wait_line("Delivered to 1 (ann).");
+    ann.wait_cursor_after("ann> ");
     ann.type_text("loginout\r");
     ann.wait_line("Logged out.");
     ann.wait_cursor_after("choice: ");
@@ -107,6 +109,7 @@ fn messages_in_a_storm_are_all_shown_and_none_twice_while_lines_are_entered() {
     for i in 0..300 {
         bob.send(&format!("chat:{ann_id}:storm {i}."));
         if i % 10 == 0 {
+            ann.wait_cursor_after("ann> ");
             ann.type_text(&format!("chat:{bob_id}:drop {i}.\r"));
             bob.wait_for(&format!("drop {i}."));
         }
@@ -155,6 +158,25 @@ fn ctrl_c_clears_a_line_and_leaves_on_an_empty_one() {
     assert!(ann.text().contains("Logged out."), "{}", ann.text());
     // The account is free again at once.
     Piped::log_in(server.port, "ann");
+}
+
+#[test]
+fn an_account_that_is_gone_leads_back_to_the_menu_and_a_message_typed_there_stays_unsent() {
+    let server = Server::start();
+    let proxy = Proxy::to(server.port);
+    script(server.port, "2\nann\npw of ann\n3");
+    let mut ann = Terminal::log_in(proxy.port, "ann");
+    ann.type_text("chat:1:dear me");
+    ann.wait_cursor_after("ann> chat:1:dear me");
+    let another_world = Server::start();
+    proxy.lead_to(another_world.port);
+    proxy.cut_clients();
+    ann.wait_line("Connection lost: ");
+    ann.wait_line("You are logged out: ");
+    ann.wait_cursor_after("ann> chat:1:dear me");
+    ann.type_text("\r");
+    ann.wait_line("That line was not sent: log in first.");
+    ann.wait_cursor_after("choice: ");
 }
 
 #[test]

@@ -38,8 +38,6 @@ pub struct Core {
     pub(super) asked: Option<Asked>,
     /// The logout under way.
     pub(super) leaving: Option<Leaving>,
-    /// Whether logins with a password close a session elsewhere.
-    pub(super) takeover: bool,
     pub(super) outbox: Outbox,
     pub(super) roster: Roster,
     pub(super) seen: Seen,
@@ -51,9 +49,8 @@ pub struct Core {
 }
 
 impl Core {
-    /// A client that is not connected. With `takeover`, logging in closes a
-    /// session of the same account elsewhere.
-    pub fn new(takeover: bool, make_mid: MakeMid, now: Instant) -> Core {
+    /// A client that is not connected.
+    pub fn new(make_mid: MakeMid, now: Instant) -> Core {
         Core {
             connected: false,
             live: false,
@@ -61,7 +58,6 @@ impl Core {
             login: None,
             asked: None,
             leaving: None,
-            takeover,
             outbox: Outbox::default(),
             roster: Roster::default(),
             seen: Seen::default(),

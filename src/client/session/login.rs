@@ -104,9 +104,6 @@ impl Core {
                     Who::Id(id) => fields["id"] = json!(id),
                     Who::Name(name) => fields["name"] = json!(name),
                 }
-                if self.takeover {
-                    fields["takeover"] = json!(true);
-                }
                 self.send_login(fields, false, now);
             }
             Some(Asked::Register { name, password, .. }) => {

@@ -27,7 +27,7 @@ impl Story {
             mids += 1;
             Some(format!("mid{mids}"))
         };
-        let core = Core::new(false, Box::new(make_mid), now);
+        let core = Core::new(Box::new(make_mid), now);
         let mut story = Story {
             core,
             now,
@@ -145,7 +145,6 @@ fn a_login_welcomes_and_shows_friends_groups_and_missed_messages_once_each() {
     let login = story.take_sent().remove(0);
     assert_eq!(login["id"], 1);
     assert_eq!(login["ack"], true);
-    assert_eq!(login.get("takeover"), None);
     let missed = [from_bob("a", "one"), from_bob("a", "one"), from_bob("b", "two")];
     story.reply(&login, 2, login_ack(&missed));
     let text = story.take_lines().join("\n");
