@@ -45,7 +45,7 @@ impl TtyInput {
         editor.set_helper(Some(LineHelper { typing: Typing::Plain, view: Arc::default() }));
         let clear = EventHandler::Conditional(Box::new(ClearLine));
         editor.bind_sequence(Event::from(KeyEvent::ctrl('C')), clear);
-        let printer = Arc::new(TtyPrinter::new());
+        let printer = Arc::new(TtyPrinter::new(io::stdout()));
         Arc::clone(&printer).start(editor.create_external_printer()?).map_err(io_error)?;
         Ok((TtyInput { editor, printer: Arc::clone(&printer) }, printer))
     }

@@ -55,11 +55,15 @@ struct State {
     handed_at: Instant,
     /// Whether the hand-over is still waiting for the editor.
     handing: bool,
+    /// See [`SURELY_SHOWN`].
+    surely_shown: Duration,
+    /// The terminal, for straight writes.
+    out: Box<dyn Write + Send>,
 }
 
 impl TtyPrinter {
-    /// A printer; [`TtyPrinter::run`] is to be called on a thread.
-    pub fn new() -> TtyPrinter {
+    /// A printer that writes straight to `out` while no line is edited.
+    pub fn new(out: impl Write + Send + 'static) -> TtyPrinter {
         let state = State {
             mode: Mode::Idle,
             queue: VecDeque::new(),
@@ -67,6 +71,8 @@ impl TtyPrinter {
             handed: VecDeque::new(),
             handed_at: Instant::now(),
             handing: false,
+            surely_shown: SURELY_SHOWN,
+            out: Box::new(out),
         };
         TtyPrinter { state: Mutex::new(state), changed: Condvar::new() }
     }
@@ -138,7 +144,7 @@ impl TtyPrinter {
     pub fn end(&self) {
         let mut state = self.lock();
         state.mode = Mode::Idle;
-        if !state.handing && state.handed_at.elapsed() >= SURELY_SHOWN {
+        if !state.handing && state.handed_at.elapsed() >= state.surely_shown {
             state.handed.clear();
         }
         self.changed.notify_all();
@@ -148,7 +154,7 @@ impl TtyPrinter {
     pub fn finish(&self) {
         let mut state = self.lock();
         for batch in std::mem::take(&mut state.handed) {
-            write_straight(&batch);
+            state.write_straight(&batch);
         }
         state.write_queue();
     }
@@ -186,14 +192,126 @@ impl State {
 
     fn write_queue(&mut self) {
         if !self.queue.is_empty() {
-            write_straight(&self.take_batch());
+            let batch = self.take_batch();
+            self.write_straight(&batch);
+        }
+    }
+
+    fn write_straight(&mut self, text: &str) {
+        if let Err(e) = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+            log::debug!(target: "client", "lines were not shown: err={e}");
         }
     }
 }
 
-fn write_straight(text: &str) {
-    let mut out = io::stdout().lock();
-    if let Err(e) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        log::debug!(target: "client", "lines were not shown: err={e}");
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::{self, Receiver, SyncSender};
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    /// Takes lines as the editor does: one waits, the next has to.
+    struct Editor(SyncSender<String>);
+
+    impl ExternalPrinter for Editor {
+        fn print(&mut self, lines: String) -> rustyline::Result<()> {
+            self.0.send(lines).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Straight(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Straight {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Straight {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    fn printer() -> (Arc<TtyPrinter>, Receiver<String>, Straight) {
+        let (sender, editor) = mpsc::sync_channel(1);
+        let straight = Straight::default();
+        let printer = Arc::new(TtyPrinter::new(straight.clone()));
+        // This editor shows what it was handed only when the test says so.
+        printer.lock().surely_shown = DEADLINE;
+        Arc::clone(&printer).start(Editor(sender)).unwrap();
+        (printer, editor, straight)
+    }
+
+    fn say(printer: &TtyPrinter, text: &str) {
+        printer.print(&[Line::plain(text)]);
+    }
+
+    #[test]
+    fn lines_wait_from_the_editors_start_until_it_has_the_terminal() {
+        let (printer, editor, straight) = printer();
+        say(&printer, "before");
+        printer.begin();
+        assert_eq!(straight.text(), "before\n");
+        say(&printer, "torn");
+        printer.editing();
+        assert_eq!(editor.recv_timeout(DEADLINE).unwrap(), "torn\n");
+        assert_eq!(straight.text(), "before\n");
+    }
+
+    #[test]
+    fn what_the_editor_left_unread_is_not_overtaken_and_shown_in_the_end() {
+        let (printer, editor, straight) = printer();
+        printer.begin();
+        printer.editing();
+        say(&printer, "read");
+        assert_eq!(editor.recv_timeout(DEADLINE).unwrap(), "read\n");
+        say(&printer, "unread");
+        let handed_over = |state: &mut State| state.handed.is_empty() || state.handing;
+        while handed_over(&mut printer.lock()) {
+            thread::yield_now();
+        }
+        printer.end();
+        say(&printer, "later");
+        printer.finish();
+        assert!(straight.text().ends_with("unread\nlater\n"), "{}", straight.text());
+    }
+
+    #[test]
+    fn an_unread_line_comes_first_when_the_next_line_is_edited() {
+        let (printer, editor, straight) = printer();
+        printer.begin();
+        printer.editing();
+        say(&printer, "one");
+        say(&printer, "two");
+        say(&printer, "three");
+        printer.end();
+        say(&printer, "four");
+        printer.begin();
+        printer.editing();
+        let mut shown = straight.text();
+        while !shown.ends_with("four\n") {
+            shown.push_str(&editor.recv_timeout(DEADLINE).unwrap());
+        }
+        assert_eq!(shown, "one\ntwo\nthree\nfour\n");
+    }
+
+    #[test]
+    fn a_flood_while_the_editor_is_busy_is_bounded_and_says_what_is_left_out() {
+        let (printer, editor, _straight) = printer();
+        printer.begin();
+        let lines: Vec<Line> = (0..MAX_QUEUE + 7).map(|i| Line::plain(i.to_string())).collect();
+        printer.print(&lines);
+        printer.editing();
+        let shown = editor.recv_timeout(DEADLINE).unwrap();
+        assert!(shown.starts_with("... 7 lines are left out.\n7\n8\n"), "{}", &shown[..60]);
     }
 }

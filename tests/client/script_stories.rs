@@ -85,7 +85,7 @@ fn missed_messages_come_at_login_with_time_and_sender() {
             "{line}"
         );
     }
-    // They were confirmed: they do not come again.
+    // They do not come again.
     let again = script(server.port, "1\nann\npw of ann");
     assert!(!again.out().contains("Missed"), "{}", again.out());
 }
