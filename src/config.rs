@@ -1,1 +1,230 @@
-//! Under construction.
+//! What the server is told: defaults, then the environment (`CHAT_*`), then
+//! flags; checked once, here.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// A clustered chat server. With no flags it keeps everything in an embedded
+/// SQLite file; with --database mysql://… and --redis redis://… it is a member
+/// of a cluster.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "ChatServer", version, max_term_width = 100)]
+pub struct Config {
+    /// Address to listen on
+    #[arg(value_name = "IP")]
+    pub ip: IpAddr,
+
+    /// Port to listen on; 0 lets the system choose one
+    #[arg(value_name = "PORT")]
+    pub port: u16,
+
+    /// Sub-reactor threads [default: the number of cores]
+    #[arg(long, env = "CHAT_REACTORS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub reactors: Option<u16>,
+
+    /// Threads for requests that touch the database
+    #[arg(long, env = "CHAT_WORKERS", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: u16,
+
+    /// Threads that hash passwords, some 30 ms of a core and 19 MiB for each
+    /// login [default: the number of cores]
+    #[arg(long, env = "CHAT_HASH_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub hash_threads: Option<u16>,
+
+    /// Where everything is kept: sqlite:FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE
+    #[arg(
+        long,
+        env = "CHAT_DATABASE",
+        value_name = "URL",
+        default_value = "sqlite:./data/chat.db",
+        hide_env_values = true
+    )]
+    pub database: Database,
+
+    /// The Redis that carries messages between servers: redis://HOST:PORT
+    /// [default: none, one server alone]
+    #[arg(long, env = "CHAT_REDIS", value_name = "URL", hide_env_values = true)]
+    pub redis: Option<String>,
+
+    /// This server's name in the cluster, unlike any other's [default: IP:PORT]
+    #[arg(long, env = "CHAT_SERVER_ID", value_name = "NAME", value_parser = server_id)]
+    pub server_id: Option<String>,
+
+    /// How long to wait at start for MySQL and Redis, in seconds
+    #[arg(long, env = "CHAT_START_TIMEOUT", value_name = "S", default_value = "30", value_parser = seconds)]
+    pub start_timeout: Duration,
+
+    /// How long a stop may take to finish and flush, in seconds
+    #[arg(long, env = "CHAT_STOP_TIMEOUT", value_name = "S", default_value = "10", value_parser = seconds)]
+    pub stop_timeout: Duration,
+
+    /// The longest frame that a client may send, in bytes
+    #[arg(long, env = "CHAT_MAX_FRAME", value_name = "BYTES", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1024..=16_777_215))]
+    pub max_frame: u32,
+
+    /// How many bytes may wait for a client before it is closed as a slow reader
+    #[arg(long, env = "CHAT_MAX_OUTBOUND", value_name = "BYTES", default_value_t = 1_048_576, value_parser = clap::value_parser!(u32).range(4096..))]
+    pub max_outbound: u32,
+
+    /// Close a client that was silent for so long, in seconds
+    #[arg(long, env = "CHAT_IDLE_TIMEOUT", value_name = "S", default_value = "90", value_parser = seconds)]
+    pub idle_timeout: Duration,
+
+    /// Close a client whose socket took nothing for so long, in seconds
+    #[arg(long, env = "CHAT_WRITE_TIMEOUT", value_name = "S", default_value = "10", value_parser = seconds)]
+    pub write_timeout: Duration,
+
+    /// Close a client that neither logs in nor asks for anything for so long, in seconds
+    #[arg(long, env = "CHAT_LOGIN_TIMEOUT", value_name = "S", default_value = "60", value_parser = seconds)]
+    pub login_timeout: Duration,
+
+    /// How long a recipient may take to confirm before its messages are stored;
+    /// another server has 2 s more, in seconds
+    #[arg(long, env = "CHAT_ACK_TIMEOUT", value_name = "S", default_value = "5", value_parser = seconds)]
+    pub ack_timeout: Duration,
+
+    /// How many messages may wait for the database before senders are told to slow down
+    #[arg(long, env = "CHAT_OFFLINE_QUEUE", value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..))]
+    pub offline_queue: u32,
+
+    /// What is logged to standard error: error, warn, info, debug, or as RUST_LOG
+    /// (info,account=debug)
+    #[arg(long, env = "CHAT_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+}
+
+/// Where everything is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Database {
+    /// An embedded file, for one server.
+    Sqlite(PathBuf),
+    /// MySQL or MariaDB; the URL holds a password.
+    Mysql(String),
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Database::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Database::Mysql(_) => f.write_str("mysql://…"),
+        }
+    }
+}
+
+impl std::str::FromStr for Database {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Database, String> {
+        if text.starts_with("mysql://") {
+            Ok(Database::Mysql(text.to_owned()))
+        } else if let Some(path) = text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
+            Ok(Database::Sqlite(path.into()))
+        } else {
+            Err("write sqlite:FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE".into())
+        }
+    }
+}
+
+impl Config {
+    /// The address to listen on.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.port)
+    }
+
+    /// Sub-reactor threads.
+    pub fn reactors(&self) -> u16 {
+        self.reactors.unwrap_or_else(cores)
+    }
+
+    /// Threads that hash passwords.
+    pub fn hash_threads(&self) -> u16 {
+        self.hash_threads.unwrap_or_else(cores)
+    }
+
+    /// Checks what the flags mean together.
+    ///
+    /// # Errors
+    /// A sentence that says what to change.
+    pub fn check(&self) -> Result<(), String> {
+        let on_mysql = matches!(self.database, Database::Mysql(_));
+        if self.redis.is_some() && !on_mysql {
+            return Err("--redis makes this server a member of a cluster, which needs a database \
+                        that all members share: add --database mysql://USER:PASSWORD@HOST:PORT/DATABASE"
+                .into());
+        }
+        if self.ip.is_unspecified() && self.server_id.is_none() && on_mysql {
+            return Err(format!(
+                "{} is no address that tells this server from others: give it a name with \
+                 --server-id NAME",
+                self.ip
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn cores() -> u16 {
+    std::thread::available_parallelism().map_or(1, |n| u16::try_from(n.get()).unwrap_or(1024))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "write a number of seconds".to_owned())?;
+    // A year is as good as for ever, and every sum with it stays in range.
+    if !(0.001..=31_536_000.0).contains(&seconds) {
+        return Err("write a number of seconds from 0.001 to 31536000".into());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+fn server_id(text: &str) -> Result<String, String> {
+    let fits = (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic());
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("write 1 to 64 printable ASCII characters without spaces".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Config, clap::Error> {
+        Config::try_parse_from(["ChatServer"].iter().chain(args))
+    }
+
+    #[test]
+    fn two_words_are_enough() {
+        let config = parse(&["127.0.0.1", "6000"]).unwrap();
+        assert_eq!(config.address(), "127.0.0.1:6000".parse().unwrap());
+        assert!(config.check().is_ok());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_a_sentence() {
+        for bad in [
+            &["127.0.0.1"][..],
+            &["localhost.", "6000"],
+            &["127.0.0.1", "65536"],
+            &["127.0.0.1", "6000", "--reactors", "0"],
+            &["127.0.0.1", "6000", "--database", "postgres://x"],
+            &["127.0.0.1", "6000", "--idle-timeout", "-1"],
+            &["127.0.0.1", "6000", "--max-frame", "16777216"],
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+        let redis_alone = parse(&["127.0.0.1", "6000", "--redis", "redis://h"]).unwrap();
+        assert!(redis_alone.check().unwrap_err().contains("--database mysql"));
+        let wildcard = parse(&["0.0.0.0", "6000", "--database", "mysql://h/d"]).unwrap();
+        assert!(wildcard.check().unwrap_err().contains("--server-id"));
+    }
+
+    #[test]
+    fn a_database_password_is_not_printed() {
+        let config = parse(&["::1", "1", "--database", "mysql://u:hunter2@h/d"]).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -13,6 +13,7 @@ pub mod bus;
 pub mod client;
 pub mod config;
 pub mod model;
+pub mod net;
 pub mod protocol;
 pub mod server;
 pub mod service;

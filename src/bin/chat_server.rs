@@ -1,2 +1,31 @@
-//! `bin/ChatServer <ip> <port> [flags]`.
-fn main() {}
+//! `bin/ChatServer <ip> <port> [flags]`: flags and start-up only.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use cluster_chat::config::Config;
+use cluster_chat::server::{Server, panic};
+
+fn main() -> ExitCode {
+    let config = Config::parse();
+    env_logger::Builder::new().parse_filters(&config.log).format_timestamp_millis().init();
+    panic::exit_on_panic();
+    let server = match Server::start(&config) {
+        Ok(server) => server,
+        Err(err) => {
+            eprintln!("ChatServer: {err}");
+            return ExitCode::from(err.exit_code());
+        }
+    };
+    // Whoever started this server with port 0 reads its address here. That
+    // nobody reads is no reason not to serve.
+    writeln!(std::io::stdout(), "listening on {}", server.local_addr()).ok();
+    match server.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("ChatServer: {err}");
+            ExitCode::from(1)
+        }
+    }
+}

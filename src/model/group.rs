@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{UserId, UserState};
+use super::user::id_from_column;
+use super::{StoreError, User, UserId, UserState};
 
 /// A group's number, given by the server at creation: 1 … 2^31-1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,6 +16,13 @@ impl std::fmt::Display for GroupId {
     }
 }
 
+impl GroupId {
+    /// A number as a column holds it. Errors: `Internal` outside 1 … 2^31-1.
+    pub(super) fn from_column(value: i64) -> Result<GroupId, StoreError> {
+        id_from_column(value, "group").map(GroupId)
+    }
+}
+
 /// What a member may do: the creator dissolves the group, a normal member
 /// leaves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +32,17 @@ pub enum GroupRole {
     Creator,
     /// Joined it.
     Normal,
+}
+
+impl GroupRole {
+    /// The role as the column `GroupUser.grouprole` holds it.
+    pub(super) fn from_column(text: &str) -> Result<GroupRole, StoreError> {
+        match text {
+            "creator" => Ok(GroupRole::Creator),
+            "normal" => Ok(GroupRole::Normal),
+            other => Err(StoreError::Internal(format!("unknown group role {other:?}"))),
+        }
+    }
 }
 
 /// One member as the other members see one.
@@ -50,4 +69,57 @@ pub struct Group {
     pub groupdesc: String,
     /// Everybody in it.
     pub users: Vec<GroupMember>,
+}
+
+/// One row of the query both stores read groups with: one per member, ordered
+/// by group and member.
+pub(super) struct GroupRow {
+    pub group: i64,
+    /// The group's name and description: only on the asker's own row, so that
+    /// they do not cross the wire once per member.
+    pub about: Option<(String, String)>,
+    pub role: String,
+    pub user: i64,
+    pub name: String,
+    pub state: String,
+}
+
+/// The query that yields [`GroupRow`]s, one statement so that it is one
+/// consistent view. `filter` narrows `mine`, the asker's memberships.
+macro_rules! groups_sql {
+    ($filter:literal) => {
+        concat!(
+            "SELECT g.id, CASE WHEN m.userid = mine.userid THEN g.groupname END, ",
+            "CASE WHEN m.userid = mine.userid THEN g.groupdesc END, ",
+            "m.grouprole, u.id, u.name, u.state ",
+            "FROM GroupUser mine ",
+            "JOIN AllGroup g ON g.id = mine.groupid ",
+            "JOIN GroupUser m ON m.groupid = mine.groupid ",
+            "JOIN User u ON u.id = m.userid ",
+            "WHERE ",
+            $filter,
+            " ORDER BY g.id, u.id"
+        )
+    };
+}
+pub(super) use groups_sql;
+
+/// Puts rows together to groups.
+pub(super) fn gather_groups(rows: Vec<GroupRow>) -> Result<Vec<Group>, StoreError> {
+    let mut groups: Vec<Group> = Vec::new();
+    for row in rows {
+        let id = GroupId::from_column(row.group)?;
+        if groups.last().is_none_or(|last| last.id != id) {
+            let (groupname, groupdesc) = Default::default();
+            groups.push(Group { id, groupname, groupdesc, users: Vec::new() });
+        }
+        let Some(group) = groups.last_mut() else { continue };
+        if let Some((name, description)) = row.about {
+            (group.groupname, group.groupdesc) = (name, description);
+        }
+        let User { id, name, state } = User::from_columns(row.user, row.name, &row.state)?;
+        let role = GroupRole::from_column(&row.role)?;
+        group.users.push(GroupMember { id, name, state, role });
+    }
+    Ok(groups)
 }

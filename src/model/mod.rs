@@ -8,6 +8,7 @@
 pub mod claim;
 pub mod friend;
 pub mod group;
+mod migration;
 pub mod mysql;
 pub mod offline;
 pub mod sqlite;
@@ -16,6 +17,6 @@ pub mod user;
 
 pub use claim::{Claim, ClaimOutcome, HeldClaim, ServerId, ServerRow};
 pub use group::{Group, GroupId, GroupMember, GroupRole};
-pub use offline::{OfflineOp, OfflineRow};
+pub use offline::{OfflineOp, OfflinePage, OfflineRow};
 pub use store::{Store, StoreError};
 pub use user::{Credentials, User, UserId, UserState};

@@ -18,6 +18,15 @@ pub struct OfflineRow {
     pub message: String,
 }
 
+/// Missed messages as one read found them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OfflinePage {
+    /// Oldest first, by row id.
+    pub rows: Vec<OfflineRow>,
+    /// Whether the read found nothing beyond these.
+    pub exhausted: bool,
+}
+
 /// One change to the table of missed messages. The single writer applies them
 /// in order, many to a transaction.
 #[derive(Debug, Clone)]
@@ -49,4 +58,30 @@ pub enum OfflineOp {
         /// The sender's own id of the message.
         mid: Arc<[u8]>,
     },
+}
+
+/// How many of the leading lengths fit in `max_bytes`; always the first.
+pub(super) fn within(max_bytes: usize, lengths: impl Iterator<Item = usize>) -> usize {
+    let mut sum = 0usize;
+    lengths
+        .enumerate()
+        .take_while(|(index, length)| {
+            sum = sum.saturating_add(*length);
+            *index == 0 || sum <= max_bytes
+        })
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within;
+
+    #[test]
+    fn a_page_takes_what_fits_and_always_the_first() {
+        assert_eq!(within(10, [4, 6, 1].into_iter()), 2);
+        assert_eq!(within(9, [4, 6, 1].into_iter()), 1, "nothing is taken from behind a gap");
+        assert_eq!(within(0, [4, 6].into_iter()), 1);
+        assert_eq!(within(10, [].into_iter()), 0);
+        assert_eq!(within(usize::MAX, [usize::MAX, 1].into_iter()), 2);
+    }
 }

@@ -2,7 +2,7 @@
 //! offline writer and the claims thread, never from a reactor.
 
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflineRow, ServerRow,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, ServerRow,
     User, UserId,
 };
 
@@ -38,6 +38,15 @@ pub enum StoreError {
     /// schema that someone changed by hand.
     #[error("the database refused: {0}")]
     Internal(String),
+    /// Only at opening: the database cannot be used as configured (a bad URL,
+    /// access denied, a schema of a newer program). Trying again does not
+    /// help; the text says what to do.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// Only at opening: another process holds the database file. The text
+    /// says what to do.
+    #[error("{0}")]
+    InUse(String),
 }
 
 /// Short for the result of every store call.
@@ -47,7 +56,12 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 ///
 /// Every method is one transaction: it happened whole or not at all. Every
 /// method may return [`StoreError::Unavailable`] or [`StoreError::Internal`];
-/// others are named where they can occur.
+/// others are named where they can occur. After `Unavailable` a change may
+/// still have been made (the answer was lost): claims and missed messages can
+/// simply be asked for again, the rest tells by its "already" and "not" errors.
+///
+/// Lengths and spellings are the caller's to check; a text longer than its
+/// column is refused as `Internal`, never cut.
 pub trait Store: Send + Sync {
     // ---- accounts ----
 
@@ -76,7 +90,7 @@ pub trait Store: Send + Sync {
     /// Lets go of the user's login and sets the user offline, if exactly this
     /// claim holds it (all three parts compared). Whether it did.
     fn release_claim(&self, user: UserId, claim: &Claim) -> Result<bool>;
-    /// Every claim that stands for this server and epoch.
+    /// Every claim that stands for this server and epoch, ordered by user.
     fn claims_of(&self, server: &str, epoch: i64) -> Result<Vec<HeldClaim>>;
 
     // ---- servers: who lives ----
@@ -87,19 +101,23 @@ pub trait Store: Send + Sync {
     /// Raises the server's beat by one where id and epoch match. `false`: this
     /// life has been declared dead.
     fn beat(&self, id: &str, epoch: i64) -> Result<bool>;
-    /// Every server's row.
+    /// Every server's row, ordered by id.
     fn servers(&self) -> Result<Vec<ServerRow>>;
     /// Declares a server dead: where id, epoch and beat are still as seen,
-    /// raises its epoch by one and frees its claims, in one transaction.
-    /// Returns how many claims it freed; `None`: the row has changed.
+    /// raises its epoch by one and frees its claims (of whatever epoch), in
+    /// one transaction. Returns how many claims it freed; `None`: the row has
+    /// changed. The row stays.
     fn declare_dead(&self, seen: &ServerRow) -> Result<Option<u64>>;
     /// Takes this server's row out where id and epoch match and frees its
-    /// claims. Returns how many.
+    /// claims. Returns how many. Where they do not match (declared dead, or
+    /// started anew meanwhile) only this epoch's claims are freed.
     fn stop_server(&self, id: &str, epoch: i64) -> Result<u64>;
 
     // ---- friends ----
 
-    /// Makes the two friends, on both sides, and returns the friend.
+    /// Makes the two friends, on both sides, and returns the friend. The two
+    /// differ: the caller sees to that (`Internal` otherwise). A friendship
+    /// found with one side only is made whole.
     /// Errors: `NoSuchUser` (the friend), `AlreadyFriends`.
     fn add_friend(&self, user: UserId, friend: UserId) -> Result<User>;
     /// Ends the friendship on both sides. Errors: `NoSuchUser`, `NotFriends`.
@@ -126,16 +144,13 @@ pub trait Store: Send + Sync {
 
     /// Applies the operations in order, all in one transaction. Deadlocks and
     /// lock time-outs are tried again inside. Any number and size is allowed;
-    /// statements are kept within the database's packet limit.
+    /// statements are kept within the database's packet limit. One row that
+    /// the database refuses (`Internal`) refuses the whole call.
     fn apply_offline(&self, ops: &[OfflineOp]) -> Result<()>;
     /// The recipient's oldest messages, lowest row first: at most `max_rows`,
     /// and no more than fit in `max_bytes` of text, but always the first one.
-    fn offline_page(
-        &self,
-        user: UserId,
-        max_rows: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<OfflineRow>>;
-    /// The users claimed by this server and epoch for whom messages wait.
+    fn offline_page(&self, user: UserId, max_rows: usize, max_bytes: usize) -> Result<OfflinePage>;
+    /// The users claimed by this server and epoch for whom messages wait,
+    /// ordered by id.
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>>;
 }

@@ -1,1 +1,339 @@
-//! Under construction.
+//! One accepted connection: its socket, its dialect, and how far it has come.
+//!
+//! Thread: its reactor's; never shared.
+//! Invariants:
+//! - A phase is only ever left forwards: open, finishing, lingering, closing.
+//! - Buffers exist only while they hold bytes.
+//! - `readable` is cleared by nothing but `WouldBlock`: events come once.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::io::{self, ErrorKind, Read};
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use super::codec::{Codec, CodecError, Decoded, for_first_byte};
+use super::config::ReactorConfig;
+use super::outbound::{BufferPool, Outbound};
+use super::{CloseReason, ConnId};
+
+/// A connection's serial: its key and its mio token.
+pub(super) type Serial = NonZeroU64;
+
+/// The connections of one reactor.
+pub(super) type Connections = HashMap<Serial, Connection, BuildHasherDefault<SerialHasher>>;
+
+/// One peer.
+pub(super) struct Connection {
+    pub id: ConnId,
+    pub stream: TcpStream,
+    pub peer: SocketAddr,
+    pub phase: Phase,
+    /// Known from the first byte on.
+    pub codec: Option<Box<dyn Codec>>,
+    /// What was read and is not used up.
+    pub inbound: Inbound,
+    /// What the socket has not taken yet.
+    pub outbound: Outbound,
+    /// Bytes that the socket has taken since the connection was opened.
+    pub accepted: u64,
+    /// What the handler has been told of `accepted`.
+    pub told: u64,
+    /// The socket may hold bytes, or an end, or an error.
+    pub readable: bool,
+    /// `inbound` may hold whole frames.
+    pub undecoded: bool,
+    /// The handler wants no frames now.
+    pub paused: bool,
+    /// Waits in the reactor's run queue.
+    pub in_run_queue: bool,
+    /// Waits for the flush at the end of the turn.
+    pub dirty: bool,
+    /// The socket takes no more until it says so.
+    pub blocked: bool,
+    /// The poll watches for writability.
+    pub write_interest: bool,
+    /// The handler knows of the half-close.
+    pub half_close_told: bool,
+    /// The earliest alarm in the heap that is this connection's.
+    pub armed: Option<Instant>,
+    /// `None`: it may be silent for ever.
+    pub idle_timeout: Option<Duration>,
+    /// When the last byte came, or when the connection was last resumed.
+    pub quiet_since: Instant,
+    /// Since when bytes wait and the socket has taken nothing.
+    pub stalled_since: Option<Instant>,
+    /// When the peer's end was read.
+    pub eof_at: Option<Instant>,
+}
+
+/// How far a connection has come.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Frames come and go.
+    Open,
+    /// No more frames; what is queued is written until `deadline`.
+    Finishing { reason: CloseReason, deadline: Instant },
+    /// Our side is shut down; what still comes is thrown away, so that no
+    /// reset overtakes our last bytes, until the peer closes or `deadline`.
+    Lingering { reason: CloseReason, deadline: Instant },
+    /// To be freed at the end of the turn.
+    Closing { reason: CloseReason },
+}
+
+/// What a read came to.
+pub(super) enum ReadOutcome {
+    Bytes(usize),
+    End,
+    Nothing,
+    Failed(io::Error),
+}
+
+impl Connection {
+    pub(super) fn new(
+        id: ConnId,
+        stream: TcpStream,
+        peer: SocketAddr,
+        config: &ReactorConfig,
+        now: Instant,
+    ) -> Self {
+        Self {
+            id,
+            stream,
+            peer,
+            phase: Phase::Open,
+            codec: None,
+            inbound: Inbound::default(),
+            outbound: Outbound::default(),
+            accepted: 0,
+            told: 0,
+            readable: false,
+            undecoded: false,
+            paused: false,
+            in_run_queue: false,
+            dirty: false,
+            blocked: false,
+            write_interest: false,
+            half_close_told: false,
+            armed: None,
+            idle_timeout: Some(config.idle_timeout),
+            quiet_since: now,
+            stalled_since: None,
+            eof_at: None,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. })
+    }
+
+    /// Whether a turn would read this connection's socket if it had something.
+    pub(super) fn wants_bytes(&self) -> bool {
+        match self.phase {
+            Phase::Open => !self.paused && self.eof_at.is_none(),
+            Phase::Lingering { .. } => true,
+            Phase::Finishing { .. } | Phase::Closing { .. } => false,
+        }
+    }
+
+    /// Finds the next frame in `input`; the very first byte chooses the codec.
+    pub(super) fn decode(
+        &mut self,
+        input: &mut [u8],
+        max_frame: usize,
+    ) -> Result<Option<Decoded>, CodecError> {
+        let codec = match &mut self.codec {
+            Some(codec) => codec,
+            none => match input.first() {
+                Some(first) => none.insert(for_first_byte(*first, max_frame)?),
+                None => return Ok(None),
+            },
+        };
+        codec.decode(input)
+    }
+
+    /// Reads once. `into` is not empty.
+    pub(super) fn read(&mut self, into: &mut [u8], now: Instant) -> ReadOutcome {
+        loop {
+            match self.stream.read(into) {
+                Ok(0) => {
+                    self.eof_at = Some(now);
+                    return ReadOutcome::End;
+                }
+                Ok(n) => {
+                    self.quiet_since = now;
+                    return ReadOutcome::Bytes(n);
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return ReadOutcome::Nothing;
+                }
+                Err(e) => return ReadOutcome::Failed(e),
+            }
+        }
+    }
+
+    /// Writes what waits, and has the poll watch for writability exactly while
+    /// something is left.
+    ///
+    /// # Errors
+    /// The socket failed.
+    pub(super) fn write(
+        &mut self,
+        registry: &Registry,
+        pool: &mut BufferPool,
+        now: Instant,
+    ) -> io::Result<()> {
+        let written = self.outbound.write_to(&mut self.stream, pool)?;
+        self.accepted += written.bytes as u64;
+        self.blocked = written.blocked;
+        if !written.blocked {
+            self.stalled_since = None;
+        } else if written.bytes > 0 || self.stalled_since.is_none() {
+            self.stalled_since = Some(now);
+        }
+        if self.write_interest != written.blocked {
+            let interest = if written.blocked {
+                Interest::READABLE | Interest::WRITABLE
+            } else {
+                Interest::READABLE
+            };
+            registry.reregister(&mut self.stream, token(self.id.serial), interest)?;
+            self.write_interest = written.blocked;
+        }
+        Ok(())
+    }
+
+    /// When this connection has to be looked at, and why it ends if nothing
+    /// has changed by then; `None` as the reason: the one it finishes with.
+    pub(super) fn deadline(
+        &self,
+        config: &ReactorConfig,
+        now: Instant,
+    ) -> Option<(Instant, Option<CloseReason>)> {
+        match self.phase {
+            Phase::Finishing { deadline, .. } | Phase::Lingering { deadline, .. } => {
+                return Some((deadline, None));
+            }
+            Phase::Closing { .. } => return None,
+            Phase::Open => {}
+        }
+        let idle = match self.idle_timeout {
+            Some(timeout) if self.wants_bytes() => {
+                // Bytes that wait for their turn are no silence.
+                let busy = self.readable || self.undecoded;
+                let since = if busy { now } else { self.quiet_since };
+                Some((since + timeout, Some(CloseReason::Idle(timeout))))
+            }
+            _ => None,
+        };
+        let stalled = self.stalled_since.map(|since| {
+            let timeout = config.write_timeout;
+            (since + timeout, Some(CloseReason::WriteStalled(timeout)))
+        });
+        let half_closed = self
+            .eof_at
+            .map(|at| (at + config.half_close_timeout, Some(CloseReason::HalfCloseExpired)));
+        [idle, stalled, half_closed].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Gives every buffer back.
+    pub(super) fn release(&mut self, pool: &mut BufferPool) {
+        self.inbound.clear(pool);
+        self.outbound.clear(pool);
+    }
+}
+
+/// The mio token of a connection: its serial, which is never 0.
+pub(super) fn token(serial: Serial) -> Token {
+    const { assert!(usize::BITS == 64, "a serial must fit into a token") }
+    Token(serial.get() as usize)
+}
+
+/// What was read and is not used up yet.
+#[derive(Default)]
+pub(super) struct Inbound {
+    buffer: Vec<u8>,
+    /// Bytes of `buffer` that are used up.
+    start: usize,
+}
+
+impl Inbound {
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    pub(super) fn append(&mut self, bytes: &[u8], pool: &mut BufferPool) {
+        if self.buffer.capacity() == 0 {
+            self.buffer = pool.take();
+        }
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Lends out everything, so that it can be decoded while the connection is
+    /// free for others.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.start..]
+    }
+
+    /// Marks bytes as used up; the last one takes the buffer with it.
+    pub(super) fn consume(&mut self, bytes: usize, pool: &mut BufferPool) {
+        self.start += bytes;
+        if self.start >= self.buffer.len() {
+            self.clear(pool);
+        }
+    }
+
+    pub(super) fn clear(&mut self, pool: &mut BufferPool) {
+        self.start = 0;
+        pool.give(std::mem::take(&mut self.buffer));
+    }
+
+    /// Memory that is kept from others.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+}
+
+/// Serials count up, so spreading their bits is hashing enough.
+#[derive(Default)]
+pub(super) struct SerialHasher(u64);
+
+impl Hasher for SerialHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, serial: u64) {
+        // 2^64 divided by the golden ratio, as in Fibonacci hashing.
+        self.0 = serial.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}

@@ -13,17 +13,25 @@
 
 pub mod acceptor;
 pub mod codec;
+pub mod config;
 pub mod conn_id;
 mod connection;
+mod core;
 pub mod handle;
 pub mod handler;
+pub mod io;
 mod outbound;
 pub mod reactor;
 mod timers;
 
-pub use acceptor::Acceptor;
+#[cfg(test)]
+mod tests;
+
+pub use acceptor::{AcceptTurn, Acceptor};
 pub use codec::{Codec, CodecError};
+pub use config::ReactorConfig;
 pub use conn_id::ConnId;
-pub use handle::ReactorHandle;
+pub use handle::{PostError, ReactorHandle};
 pub use handler::{CloseReason, Flow, Handler};
-pub use reactor::{Io, Reactor, ReactorConfig};
+pub use io::Io;
+pub use reactor::Reactor;

@@ -1,1 +1,77 @@
-//! Under construction.
+//! What is due when.
+//!
+//! Thread: the reactor's.
+//! Invariants: nothing is ever taken out of the middle. A connection's entry
+//! is an alarm, not a deadline: when it rings the connection is asked what it
+//! is really waiting for, so that a byte received costs no heap operation.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+/// Keys by the time at which they are due; of equal times the first one set
+/// comes first.
+pub(super) struct Timers<K> {
+    heap: BinaryHeap<Entry<K>>,
+    next_sequence: u64,
+}
+
+struct Entry<K> {
+    at: Instant,
+    sequence: u64,
+    key: K,
+}
+
+impl<K> Timers<K> {
+    pub(super) fn new() -> Self {
+        Self { heap: BinaryHeap::new(), next_sequence: 0 }
+    }
+
+    pub(super) fn push(&mut self, at: Instant, key: K) {
+        self.heap.push(Entry { at, sequence: self.next_sequence, key });
+        self.next_sequence += 1;
+    }
+
+    /// The earliest entry that is due, with the time it was set for.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Instant, K)> {
+        if self.heap.peek()?.at > now {
+            return None;
+        }
+        self.heap.pop().map(|entry| (entry.at, entry.key))
+    }
+
+    /// When the earliest entry is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|entry| entry.at)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Drops the entries that `keep` does not want.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(Instant, &K) -> bool) {
+        self.heap.retain(|entry| keep(entry.at, &entry.key));
+    }
+}
+
+// `BinaryHeap` gives the greatest first: the earliest is the greatest here.
+impl<K> Ord for Entry<K> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.sequence).cmp(&(self.at, self.sequence))
+    }
+}
+
+impl<K> PartialOrd for Entry<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<K> PartialEq for Entry<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<K> Eq for Entry<K> {}

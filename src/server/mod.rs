@@ -1,1 +1,259 @@
-//! Under construction.
+//! The whole server: the only place that knows every part.
+//!
+//! ```text
+//! main ─────────── main reactor: accept, signals
+//! reactor-0..N-1 ─ connections, frames, memory-only handlers
+//! worker-0..W-1 ── handlers that ask the database, pages of missed messages
+//! password-0..P-1  logins and registrations
+//! offline-writer ─ one writer for missed messages
+//! claim-releaser ─ lets go of claims until committed
+//! claims ───────── beat, watch over other servers, audit, sweep
+//! overdue ──────── stores what other servers do not report on
+//! bus-subscriber, bus-publisher
+//! ```
+
+mod gateway;
+mod main_reactor;
+pub mod panic;
+mod peer;
+mod pools;
+mod startup;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, bounded, unbounded};
+use log::{error, info};
+
+pub use main_reactor::MainReactor;
+pub use startup::StartError;
+
+use crate::bus::Bus;
+use crate::config::Config;
+use crate::model::Store;
+use crate::net::{Reactor, ReactorConfig, ReactorHandle};
+use crate::service::claims::Event;
+use crate::service::inbound::Inbound;
+use crate::service::{
+    Mailbox, Post, Service, Settings, claims, offline_writer, random_positive, releaser, stop,
+};
+use gateway::Gateway;
+use pools::Pools;
+
+/// How much longer than a recipient another server may take.
+const HANDOVER_GRACE: Duration = Duration::from_secs(2);
+
+/// A running server.
+pub struct Server {
+    address: SocketAddr,
+    main: MainReactor,
+    service: Arc<Service>,
+    bus: Arc<dyn Bus>,
+    pools: Arc<Pools>,
+    reactors: Vec<ReactorHandle<Post>>,
+    reactor_threads: Vec<JoinHandle<()>>,
+    pool_threads: Vec<JoinHandle<()>>,
+    writing_threads: Vec<JoinHandle<()>>,
+    watching_threads: Vec<JoinHandle<()>>,
+    events: Sender<Event>,
+    overdue: Sender<()>,
+    stop_timeout: Duration,
+}
+
+impl Server {
+    /// Starts every part and listens. Waits for the services that it needs up
+    /// to `--start-timeout`.
+    ///
+    /// # Errors
+    /// [`StartError`] says what was wrong and what to do.
+    pub fn start(config: &Config) -> Result<Server, StartError> {
+        config.check().map_err(StartError::Usage)?;
+        let socket = startup::bind(config.address())?;
+        let address = startup::local_address(&socket)?;
+        let id = config.server_id.clone().unwrap_or_else(|| address.to_string());
+        let deadline = Instant::now() + config.start_timeout;
+        let store: Arc<dyn Store> = startup::open_store(config, deadline)?;
+        let bus: Arc<dyn Bus> = startup::open_bus(config, &id, deadline)?;
+        let epoch = random_positive();
+        let freed = store.start_server(&id, epoch).map_err(StartError::from_store)?;
+        if freed > 0 {
+            info!(target: "claims", "{freed} users of a former life of this server set offline");
+        }
+        let settings = Settings {
+            server_id: id.as_str().into(),
+            max_frame: config.max_frame as usize,
+            handover_timeout: config.ack_timeout + HANDOVER_GRACE,
+            offline_queue: config.offline_queue as usize,
+        };
+        let service = Service::new(settings, epoch, store, bus.clone());
+        Server::start_threads(config, address, socket, service, bus).map_err(StartError::System)
+    }
+
+    fn start_threads(
+        config: &Config,
+        address: SocketAddr,
+        socket: socket2::Socket,
+        service: Arc<Service>,
+        bus: Arc<dyn Bus>,
+    ) -> std::io::Result<Server> {
+        let mut reactors = Vec::new();
+        let mut handles = Vec::new();
+        for number in 0..config.reactors() {
+            let (reactor, handle) = Reactor::<Gateway>::new(number, reactor_config(config))?;
+            reactors.push(reactor);
+            handles.push(handle);
+        }
+        let mailboxes = handles.iter().cloned().map(|handle| Box::new(Reach(handle)) as _);
+        service.set_mailboxes(mailboxes.collect());
+
+        let writing_threads = vec![
+            spawn("offline-writer", {
+                let service = service.clone();
+                move || offline_writer::run(&service)
+            })?,
+            spawn("claim-releaser", {
+                let service = service.clone();
+                move || releaser::run(&service)
+            })?,
+        ];
+        let (events, claims_events) = unbounded();
+        let (overdue, overdue_stop) = bounded(1);
+        bus.start(Arc::new(Inbound::new(service.clone(), events.clone())));
+        let watching_threads = vec![
+            spawn("claims", {
+                let service = service.clone();
+                move || claims::run(&service, &claims_events)
+            })?,
+            spawn("overdue", {
+                let service = service.clone();
+                move || stop::run_overdue(&service, &overdue_stop)
+            })?,
+        ];
+        let (pools, pool_threads) = Pools::start(&service, config.workers, config.hash_threads())?;
+        let pools = Arc::new(pools);
+        let mut reactor_threads = Vec::new();
+        for (number, reactor) in (0..).zip(reactors) {
+            let gateway =
+                Gateway::new(number, service.clone(), pools.clone(), config.login_timeout);
+            reactor_threads.push(spawn(&format!("reactor-{number}"), move || {
+                if let Err(err) = reactor.run(gateway) {
+                    // Half a server is worse than none: its other half would
+                    // hold on to users that nobody serves.
+                    panic!("reactor {number} failed: {err}");
+                }
+            })?);
+        }
+        let main = MainReactor::new(startup::listen(socket)?, handles.clone())?;
+        Ok(Server {
+            address,
+            main,
+            service,
+            bus,
+            pools,
+            reactors: handles,
+            reactor_threads,
+            pool_threads,
+            writing_threads,
+            watching_threads,
+            events,
+            overdue,
+            stop_timeout: config.stop_timeout,
+        })
+    }
+
+    /// Where clients connect.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts connections on this thread until SIGINT or SIGTERM, then stops.
+    ///
+    /// # Errors
+    /// The main reactor failed, or this server's users could not be set
+    /// offline; the sentence says which.
+    pub fn run(mut self) -> Result<(), RunError> {
+        let ran = self.main.run();
+        let stopped = self.stop();
+        ran.map_err(RunError::MainReactor)?;
+        stopped
+    }
+
+    /// Finishes what is with the workers, stores what is unconfirmed, flushes
+    /// within the deadline and sets this server's users offline.
+    fn stop(mut self) -> Result<(), RunError> {
+        info!(target: "server", "stopping");
+        self.main.stop_accepting();
+        self.service.begin_stop();
+        let deadline = Instant::now() + self.stop_timeout;
+        for reactor in &self.reactors {
+            reactor.shutdown(deadline);
+        }
+        join(self.reactor_threads);
+        self.pools.stop();
+        join(self.pool_threads);
+        self.service.finish_writing();
+        join(self.writing_threads);
+        let told = [self.events.send(Event::Stop).is_ok(), self.overdue.send(()).is_ok()];
+        if told.contains(&false) {
+            error!(target: "server", "a thread had ended before it was told to");
+        }
+        join(self.watching_threads);
+        let left = self.service.leave_cluster();
+        self.bus.shutdown();
+        left.map_err(|err| RunError::Leave(err.to_string()))?;
+        info!(target: "server", "stopped");
+        Ok(())
+    }
+}
+
+/// Why a server that ran did not end as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The main reactor's poll failed.
+    #[error("the main reactor failed: {0}")]
+    MainReactor(std::io::Error),
+    /// The database did not take this server out of the cluster.
+    #[error(
+        "this server's users could not be set offline, they are until it starts again or another \
+         server declares it dead: {0}"
+    )]
+    Leave(String),
+}
+
+/// A reactor, as the service reaches it.
+struct Reach(ReactorHandle<Post>);
+
+impl Mailbox for Reach {
+    fn post(&self, post: Post) -> Result<(), Post> {
+        self.0.post(post).map_err(|refused| refused.0)
+    }
+
+    fn backlog(&self) -> usize {
+        self.0.backlog()
+    }
+}
+
+fn reactor_config(config: &Config) -> ReactorConfig {
+    ReactorConfig {
+        max_frame: config.max_frame as usize,
+        max_outbound: config.max_outbound as usize,
+        idle_timeout: config.idle_timeout,
+        write_timeout: config.write_timeout,
+        ..ReactorConfig::default()
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            // The panic hook has ended the process before anybody gets here.
+            error!(target: "server", "a thread ended by a panic");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Builds, runs and checks the project: `./autobuild.sh help`.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+# rustup puts its programs here; a shell opened before it was installed does
+# not know them yet.
+cargo_home=${CARGO_HOME:-${HOME:-}/.cargo}
+[[ ! -d $cargo_home/bin ]] || PATH="$PATH:$cargo_home/bin"
+
+readonly IP=127.0.0.1
+readonly PORT=6000
+
+help() {
+  cat <<'TXT'
+usage: ./autobuild.sh [COMMAND]
+  build (or nothing)  release build; the programs are then in bin/
+  run [FLAG…]         build, then a ChatServer on 127.0.0.1:6000 that keeps its data
+                      in ./data/chat.db; Ctrl+C stops it. FLAGs go to the server
+  test                format, lints and every test; needs MariaDB, Redis and nginx,
+                      which it installs when root
+  help                this text
+Needs Rust (with cargo) and a C compiler. CARGO_TARGET_DIR is honoured.
+TXT
+}
+
+say() { printf '%s\n' "$*" >&2; }
+
+# step NAME COMMAND…: runs it; says which step it was that failed.
+step() {
+  local name=$1 code=0
+  shift
+  say "==> $name"
+  "$@" || code=$?
+  ((code == 0)) || {
+    say "autobuild.sh: failed: $name (exit code $code)"
+    exit "$code"
+  }
+}
+
+# ---- tools ----
+
+# Names everything that is missing, not just the first.
+check_tools() {
+  local needed found tool missing=""
+  needed=$(sed -nE 's/^rust-version *= *"([0-9.]+)".*/\1/p' Cargo.toml)
+  if ! command -v cargo >/dev/null || ! command -v rustc >/dev/null; then
+    missing+="  Rust $needed or newer (cargo, rustc): see https://rustup.rs"$'\n'
+  else
+    found=$(rustc --version | sed -nE 's/^rustc ([0-9]+\.[0-9]+(\.[0-9]+)?).*/\1/p')
+    [[ $(printf '%s\n%s\n' "$needed" "$found" | sort -V | head -n 1) == "$needed" ]] ||
+      missing+="  Rust $needed or newer; this is ${found:-unknown}: rustup update stable, or see https://rustup.rs"$'\n'
+  fi
+  if ! command -v "${CC:-cc}" >/dev/null && ! command -v gcc >/dev/null && ! command -v clang >/dev/null; then
+    missing+="  a C compiler (it builds SQLite): apt-get install gcc libc6-dev"$'\n'
+  fi
+  for tool in "$@"; do
+    cargo "$tool" --version >/dev/null 2>&1 || missing+="  cargo $tool: rustup component add ${tool/fmt/rustfmt}"$'\n'
+  done
+  [[ -z $missing ]] || {
+    say "autobuild.sh: missing on this machine:"
+    printf '%s' "$missing" >&2
+    exit 1
+  }
+}
+
+# ---- build ----
+
+# Cargo itself tells where each program lies, whatever the target folder is.
+cargo_build() {
+  programs=$(cargo build --release --bins --locked --message-format=json-render-diagnostics |
+    sed -nE 's/.*"executable":"([^"]+)".*/\1/p')
+}
+
+build() {
+  check_tools
+  step "build (release)" cargo_build
+  step "copy to bin/" copy_programs
+}
+
+copy_programs() {
+  local program name
+  mkdir -p bin || return
+  while IFS= read -r program; do
+    name=$(basename "$program")
+    # By way of a rename: the one in bin/ may be running.
+    install -m 755 "$program" "bin/.$name.new" && mv -f "bin/.$name.new" "bin/$name" || return
+    say "    bin/$name"
+  done <<<"$programs"
+}
+
+# ---- run ----
+
+run() {
+  build
+  cat >&2 <<TXT
+
+The ChatServer starts on $IP:$PORT; its data is in ./data/chat.db. Ctrl+C stops it.
+Now in a second and a third terminal, in this folder:
+    ./bin/ChatClient $IP $PORT
+
+TXT
+  exec ./bin/ChatServer "$IP" "$PORT" "$@"
+}
+
+# ---- test ----
+
+test_all() {
+  check_tools fmt clippy
+  if ((EUID == 0)); then
+    step services scripts/services.sh install
+  else
+    step services scripts/services.sh check
+  fi
+  step format cargo fmt --all -- --check
+  step lints cargo clippy --all-targets --locked -- -D warnings
+  step tests cargo test --locked
+}
+
+command=${1:-build}
+(($# == 0)) || shift
+case $command in
+  build | test | help | -h | --help)
+    (($# == 0)) || {
+      say "autobuild.sh: $command takes no arguments"
+      exit 2
+    }
+    ;;&
+  build) build ;;
+  run) run "$@" ;;
+  test) test_all ;;
+  help | -h | --help) help ;;
+  *)
+    say "autobuild.sh: unknown command: $command"
+    help >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,373 @@
+#!/usr/bin/env bash
+# A whole cluster on this machine: MariaDB, Redis, two ChatServers and nginx in
+# front, all of them private and under ./run. `cluster.sh help` says how.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/.." && pwd)
+# shellcheck source=scripts/lib.sh
+source "$here/lib.sh"
+
+readonly SERVICES="$here/services.sh"
+readonly HOST=127.0.0.1
+# A ChatServer waits for MariaDB and Redis up to its own --start-timeout of 30 s.
+readonly START_SECONDS=40
+# Longer than its --stop-timeout of 10 s, so that it is never killed while it
+# stores what its clients have not confirmed.
+readonly STOP_SECONDS=30
+
+help() {
+  cat <<'TXT'
+usage: cluster.sh up|status|restart|down|help [options]
+  up        starts what does not run yet (and builds it first where needed)
+  status    what runs, and whether it really answers; exit code 0 if all does
+  restart   replaces one ChatServer after the other; the cluster stays open
+  down      stops everything and keeps the data
+
+options                          environment             default
+  --dir DIR                      CLUSTER_DIR             ./run
+  --servers PORT,PORT…           CLUSTER_SERVERS         6000,6002
+  --port PORT (nginx)            CLUSTER_PORT            8000
+  --mariadb-port PORT            CLUSTER_MARIADB_PORT    13306
+  --redis-port PORT              CLUSTER_REDIS_PORT      16379
+  --install   (up, as root)      installs what is missing of MariaDB, Redis, nginx
+  --purge     (down)             removes DIR with all its data
+
+The ports of the last `up` in DIR are remembered there. A running cluster gets
+another ChatServer with `cluster.sh up --servers 6000,6002,6004`.
+TXT
+}
+
+# ---- settings: options before environment before the last up before defaults ----
+
+parse() {
+  command=${1:-help}
+  (($# == 0)) || shift
+  dir=${CLUSTER_DIR:-$root/run} install="" purge=""
+  local -A option=()
+  while (($#)); do
+    case $1 in
+      --install) install=yes ;;
+      --purge) purge=yes ;;
+      --dir | --servers | --port | --mariadb-port | --redis-port)
+        [[ $# -ge 2 ]] || usage_error "$1 needs a value"
+        option[$1]=$2
+        shift
+        ;;
+      *) usage_error "unknown option: $1" ;;
+    esac
+    shift
+  done
+  dir=${option[--dir]:-$dir}
+  [[ $dir == /* ]] || dir=$PWD/$dir
+  local saved_servers="" saved_port="" saved_mariadb="" saved_redis=""
+  if [[ -r $dir/settings ]]; then
+    read -r saved_servers saved_port saved_mariadb saved_redis <"$dir/settings" || true
+  fi
+  servers=${option[--servers]:-${CLUSTER_SERVERS:-${saved_servers:-6000,6002}}}
+  nginx_port=${option[--port]:-${CLUSTER_PORT:-${saved_port:-8000}}}
+  mariadb_port=${option[--mariadb-port]:-${CLUSTER_MARIADB_PORT:-${saved_mariadb:-13306}}}
+  redis_port=${option[--redis-port]:-${CLUSTER_REDIS_PORT:-${saved_redis:-16379}}}
+  IFS=, read -r -a server_ports <<<"$servers"
+  check_ports "${server_ports[@]}" "$nginx_port" "$mariadb_port" "$redis_port"
+}
+
+check_ports() {
+  local port seen=" "
+  for port in "$@"; do
+    is_port "$port" || usage_error "not a port: $port"
+    [[ $seen != *" $port "* ]] || usage_error "port $port is given twice"
+    seen+="$port "
+  done
+}
+
+# One command at a time works on a cluster. Descriptor 9 holds the lock and is
+# closed for everything that outlives the command.
+lock() {
+  exec 9>"$dir/lock"
+  flock -w 120 9 || die "another cluster.sh works on $dir"
+}
+
+services() { "$SERVICES" "$@" 9>&-; }
+
+# ---- ChatServers ----
+
+# Sets pid and began of the ChatServer on a port; 1 if it does not run.
+find_server() {
+  pid="" began=""
+  [[ -r $dir/server-$1/state ]] || return 1
+  read -r pid began <"$dir/server-$1/state" || return 1
+  lives "$pid" "$began"
+}
+
+# The ports of all ChatServers that were ever started here.
+known_servers() {
+  local folder
+  for folder in "$dir"/server-*/; do
+    [[ ! -d $folder ]] || basename "$folder" | sed 's/^server-//'
+  done
+}
+
+# chat_ping PORT: a PING_MSG frame out, its answer with errno 0 back.
+chat_ping() {
+  # shellcheck disable=SC2016 # the inner shell expands it
+  timeout 3 bash -c '
+    exec 3<>"/dev/tcp/$0/$1" || exit 1
+    printf "\0\0\0\14{\"msgid\":15}" >&3
+    read -r -a size < <(head -c 4 <&3 | od -An -tu1)
+    ((${#size[@]} == 4)) || exit 1
+    answer=$(head -c $((size[2] * 256 + size[3])) <&3)
+    [[ $answer == *"\"msgid\":115"* && $answer == *"\"errno\":0"* ]]
+  ' "$HOST" "$1" 2>/dev/null 9>&-
+}
+
+launch_server() {
+  local port=$1 folder=$dir/server-$1
+  mkdir -p "$folder"
+  # Two servers cannot share an id from the environment; theirs is host:port.
+  setsid env -u CHAT_SERVER_ID "$root/bin/ChatServer" "$HOST" "$port" \
+    --database "mysql://root@$HOST:$mariadb_port/chat" --redis "redis://$HOST:$redis_port" \
+    </dev/null >>"$folder/log" 2>&1 9>&- &
+  pid=$!
+  began=$(start_of "$pid")
+  printf '%s %s\n' "$pid" "$began" >"$folder/state"
+  printf '%s\n' "$pid" >"$folder/pid"
+}
+
+# Waits for a ChatServer that was launched, by pid and began.
+await_server() {
+  wait_until "$START_SECONDS" settled "$1" || true
+  if gone "$pid" "$began"; then
+    show_log "$dir/server-$1/log"
+    die "the ChatServer on port $1 ended right after its start"
+  fi
+  chat_ping "$1" || {
+    show_log "$dir/server-$1/log"
+    die "the ChatServer on port $1 does not answer within $START_SECONDS s"
+  }
+}
+
+settled() { gone "$pid" "$began" || chat_ping "$1"; }
+
+stop_server() {
+  find_server "$1" || return 0
+  end_process "$pid" "$began" "$STOP_SECONDS" ||
+    say "the ChatServer on port $1 (process $pid) had to be killed after $STOP_SECONDS s"
+  rm -f "$dir/server-$1/pid" "$dir/server-$1/state"
+}
+
+# ---- nginx ----
+
+# Writes the configuration; 0 if it differs from the one before.
+write_nginx_conf() {
+  local upstreams=("${server_ports[@]/#/$HOST:}")
+  services nginx-conf --listen "$nginx_port" --dir "$dir/nginx" "${upstreams[@]}" >"$dir/nginx.conf.new"
+  if cmp -s "$dir/nginx.conf.new" "$dir/nginx.conf"; then
+    rm "$dir/nginx.conf.new"
+    return 1
+  fi
+  mv "$dir/nginx.conf.new" "$dir/nginx.conf"
+}
+
+# Every server once, and once more for the worker process that was not asked.
+ping_through_nginx() {
+  local turn
+  for ((turn = 0; turn < 2 * ${#server_ports[@]}; turn++)); do
+    chat_ping "$nginx_port" || return 1
+  done
+}
+
+# ---- up ----
+
+up() {
+  mkdir -p "$dir"
+  lock
+  [[ -z $install ]] || services install
+  services check || die "install what is missing, or: sudo $0 up --install"
+  [[ -x $root/bin/ChatServer && -x $root/bin/ChatClient ]] || "$root/autobuild.sh" build 9>&-
+  refuse_strangers
+  printf '%s %s %s %s\n' "$servers" "$nginx_port" "$mariadb_port" "$redis_port" >"$dir/settings"
+
+  services start mariadb --dir "$dir/mariadb" --port "$mariadb_port" >/dev/null
+  services start redis --dir "$dir/redis" --port "$redis_port" >/dev/null
+  mariadb --no-defaults -h "$HOST" -P "$mariadb_port" -u root \
+    -e 'CREATE DATABASE IF NOT EXISTS chat CHARACTER SET utf8mb4' 9>&-
+  local news=""
+  up_servers
+  ! write_nginx_conf || news=yes
+  if services status "$dir/nginx" >/dev/null 2>&1; then
+    # Also for a server that was down: nginx would shun it for up to 30 s.
+    [[ -z $news ]] || services reload "$dir/nginx"
+  else
+    services start nginx --dir "$dir/nginx" --conf "$dir/nginx.conf" >/dev/null
+  fi
+  wait_until 10 ping_through_nginx || die "nginx on port $nginx_port reaches no ChatServer; see $dir/nginx/log"
+  what_next
+}
+
+# One after the other: the first one makes the tables. Sets news if it started one.
+up_servers() {
+  local port
+  for port in "${server_ports[@]}"; do
+    if find_server "$port"; then
+      chat_ping "$port" || die "the ChatServer on port $port (process $pid) does not answer; see $dir/server-$port/log"
+    else
+      launch_server "$port"
+      await_server "$port"
+      news=yes
+    fi
+  done
+}
+
+# Before anything is started: every port is free or held by the service that
+# this cluster runs on it.
+refuse_strangers() {
+  local port
+  for port in $(known_servers); do
+    ! find_server "$port" || [[ ",$servers," == *",$port,"* ]] ||
+      die "a ChatServer runs on port $port, which is not among $servers; down comes first"
+  done
+  for port in "${server_ports[@]}"; do
+    find_server "$port" || refuse_taken "$port" "a ChatServer" --servers
+  done
+  refuse_taken_by nginx "$nginx_port" --port
+  refuse_taken_by mariadb "$mariadb_port" --mariadb-port
+  refuse_taken_by redis "$redis_port" --redis-port
+}
+
+refuse_taken_by() {
+  local name=$1 port=$2 flag=$3 has
+  if services status "$dir/$name" >/dev/null 2>&1; then
+    has=$(cat "$dir/$name/port")
+    [[ $has == "$port" ]] || die "$name runs on port $has, not on $port; down comes first"
+  else
+    refuse_taken "$port" "$name" "$flag"
+  fi
+}
+
+refuse_taken() {
+  ! port_in_use "$1" ||
+    die "port $1, wanted for $2, is in use: $(port_owner "$1"). Stop that, or choose another with $3"
+}
+
+what_next() {
+  cat <<TXT
+The cluster is up: ChatServers on ${servers//,/, }, nginx on $nginx_port.
+Now in two more terminals each:
+    $(client) $HOST $nginx_port
+Logs: $dir/server-*/log. See also: $0 status | restart | down
+TXT
+}
+
+# The client's path as it would be typed here.
+client() { [[ $PWD == "$root" ]] && echo ./bin/ChatClient || echo "$root/bin/ChatClient"; }
+
+# ---- status ----
+
+status() {
+  [[ -d $dir ]] || {
+    say "no cluster in $dir"
+    return 1
+  }
+  healthy=yes
+  line_of_service mariadb "$mariadb_port"
+  line_of_service redis "$redis_port"
+  local port
+  for port in "${server_ports[@]}"; do
+    if ! find_server "$port"; then
+      line ChatServer - "$port" down
+    elif chat_ping "$port"; then
+      line ChatServer "$pid" "$port" ok
+    else
+      line ChatServer "$pid" "$port" "does not answer"
+    fi
+  done
+  if ! pid=$(pid_of_service nginx); then
+    line nginx - "$nginx_port" down
+  elif ping_through_nginx; then
+    line nginx "$pid" "$nginx_port" ok
+  else
+    line nginx "$pid" "$nginx_port" "not every ping through it is answered"
+  fi
+  [[ -n $healthy ]]
+}
+
+line() {
+  printf '%-11s process %-8s port %-6s %s\n' "$1" "$2" "$3" "$4"
+  [[ $4 == ok ]] || healthy=""
+}
+
+pid_of_service() { services status "$dir/$1" 2>/dev/null | sed -n 's/^pid=//p' | grep .; }
+
+line_of_service() {
+  local pid
+  if ! pid=$(pid_of_service "$1"); then
+    line "$1" - "$2" down
+  elif services status "$dir/$1" >/dev/null 2>&1; then
+    line "$1" "$pid" "$2" ok
+  else
+    line "$1" "$pid" "$2" "does not answer"
+  fi
+}
+
+# ---- restart ----
+
+# One ChatServer at a time. nginx is reloaded before each, because a server that
+# refused connections while it was away counts as failed for 30 s, and once all
+# of them do, nginx answers nobody until that is over.
+restart() {
+  [[ -r $dir/settings ]] || die "no cluster in $dir"
+  lock
+  local port
+  for port in "${server_ports[@]}"; do
+    if ! find_server "$port" || ! chat_ping "$port"; then
+      die "the ChatServer on port $port does not run; a rolling restart needs all of them: $0 up"
+    fi
+  done
+  services status "$dir/nginx" >/dev/null || die "nginx does not run: $0 up"
+  services reload "$dir/nginx"
+  for port in "${server_ports[@]}"; do
+    say "ChatServer $port: stopping"
+    stop_server "$port"
+    launch_server "$port"
+    await_server "$port"
+    services reload "$dir/nginx"
+    wait_until 10 ping_through_nginx || die "the ChatServer on port $port is back, but nginx does not reach it"
+    say "ChatServer $port: back, as process $pid"
+  done
+}
+
+# ---- down ----
+
+down() {
+  [[ -d $dir ]] || {
+    say "no cluster in $dir"
+    return 0
+  }
+  [[ -r $dir/settings ]] || die "$dir is no cluster's folder"
+  lock
+  local port name
+  # All are asked before the first is waited for.
+  for port in $(known_servers); do
+    ! find_server "$port" || kill -TERM "$pid" 2>/dev/null || true
+  done
+  for port in $(known_servers); do
+    stop_server "$port"
+  done
+  for name in nginx redis mariadb; do
+    [[ ! -d $dir/$name ]] || services stop "$dir/$name"
+  done
+  if [[ -n $purge ]]; then
+    rm -rf "$dir"
+    say "stopped; $dir is removed"
+  else
+    say "stopped; the data stays in $dir (down --purge removes it)"
+  fi
+}
+
+parse "$@"
+case $command in
+  up | status | restart | down) "$command" ;;
+  help | -h | --help) help ;;
+  *) usage_error "unknown command: $command" ;;
+esac

@@ -1,0 +1,96 @@
+//! Groups in MySQL.
+//!
+//! Who changes a group's members locks its row in `AllGroup` first: shared to
+//! join, exclusive to leave or dissolve. So nobody joins a group that is
+//! being dissolved.
+
+use super::{Attempt, DbConn};
+use crate::model::group::{GroupRow, gather_groups, groups_sql};
+use crate::model::{Group, GroupId, GroupRole, StoreError, UserId};
+
+type GroupColumns = (i64, Option<String>, Option<String>, String, i64, String, String);
+
+pub(super) fn create(
+    db: &mut DbConn,
+    creator: UserId,
+    name: &str,
+    description: &str,
+) -> Attempt<GroupId> {
+    let sql = "INSERT INTO AllGroup (groupname, groupdesc) VALUES (?, ?)";
+    let group = match db.change(sql, (name, description)) {
+        Ok(_) => GroupId::from_column(db.inserted_id()?)?,
+        Err(fault) if fault.is_name_taken() => return Err(StoreError::NameTaken.into()),
+        Err(fault) => return Err(fault),
+    };
+    let sql = "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?, ?, 'creator')";
+    db.change(sql, (group.0, creator.0))?;
+    Ok(group)
+}
+
+pub(super) fn join(db: &mut DbConn, group: GroupId, user: UserId) -> Attempt<Group> {
+    let sql = "SELECT id FROM AllGroup WHERE id = ? LOCK IN SHARE MODE";
+    if db.first::<(i64,)>(sql, (group.0,))?.is_none() {
+        return Err(StoreError::NoSuchGroup.into());
+    }
+    let sql = "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?, ?, 'normal') \
+         ON DUPLICATE KEY UPDATE groupid = groupid";
+    if db.change(sql, (group.0, user.0))? == 0 {
+        return Err(StoreError::AlreadyMember.into());
+    }
+    let sql = groups_sql!("mine.userid = ? AND mine.groupid = ?");
+    let rows = db.rows(sql, (user.0, group.0))?;
+    // No row: the one who joins is not in `User`.
+    gather(rows)?.pop().ok_or(StoreError::NoSuchUser.into())
+}
+
+pub(super) fn leave(db: &mut DbConn, group: GroupId, user: UserId) -> Attempt<bool> {
+    let sql = "SELECT id FROM AllGroup WHERE id = ? FOR UPDATE";
+    if db.first::<(i64,)>(sql, (group.0,))?.is_none() {
+        return Err(StoreError::NoSuchGroup.into());
+    }
+    let sql = "SELECT grouprole FROM GroupUser WHERE groupid = ? AND userid = ?";
+    let Some((role,)) = db.first::<(String,)>(sql, (group.0, user.0))? else {
+        return Err(StoreError::NotMember.into());
+    };
+    let dissolves = GroupRole::from_column(&role)? == GroupRole::Creator;
+    if dissolves {
+        db.change("DELETE FROM GroupUser WHERE groupid = ?", (group.0,))?;
+        db.change("DELETE FROM AllGroup WHERE id = ?", (group.0,))?;
+    } else {
+        let sql = "DELETE FROM GroupUser WHERE groupid = ? AND userid = ?";
+        db.change(sql, (group.0, user.0))?;
+    }
+    Ok(dissolves)
+}
+
+pub(super) fn of(db: &mut DbConn, user: UserId) -> Attempt<Vec<Group>> {
+    let rows = db.rows(groups_sql!("mine.userid = ?"), (user.0,))?;
+    gather(rows)
+}
+
+fn gather(rows: Vec<GroupColumns>) -> Attempt<Vec<Group>> {
+    let rows = rows
+        .into_iter()
+        .map(|(group, groupname, groupdesc, role, user, name, state)| GroupRow {
+            group,
+            about: groupname.zip(groupdesc),
+            role,
+            user,
+            name,
+            state,
+        })
+        .collect();
+    Ok(gather_groups(rows)?)
+}
+
+pub(super) fn members(db: &mut DbConn, group: GroupId) -> Attempt<Option<Vec<UserId>>> {
+    // One row with NULL: a group that is there, with nobody in it.
+    let sql = "SELECT m.userid FROM AllGroup g LEFT JOIN GroupUser m ON m.groupid = g.id \
+         WHERE g.id = ? ORDER BY m.userid";
+    let rows: Vec<(Option<i64>,)> = db.rows(sql, (group.0,))?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let ids = rows.into_iter().filter_map(|(id,)| id);
+    Ok(Some(ids.map(UserId::from_column).collect::<Result<_, _>>()?))
+}

@@ -1,0 +1,47 @@
+//! What a reactor allows its connections.
+
+use std::time::Duration;
+
+/// The limits of one reactor.
+#[derive(Debug, Clone)]
+pub struct ReactorConfig {
+    /// Bytes that one received payload may have.
+    pub max_frame: usize,
+    /// Bytes that may wait for one peer. A single frame larger than that may
+    /// wait alone.
+    pub max_outbound: usize,
+    /// Bytes that are read from one connection before the others have their
+    /// turn.
+    pub read_budget_bytes: usize,
+    /// Frames that are handled of one connection before the others have their
+    /// turn.
+    pub frame_budget: usize,
+    /// How long a connection may send nothing; [`Io::set_idle_timeout`]
+    /// changes it for one connection.
+    ///
+    /// [`Io::set_idle_timeout`]: super::Io::set_idle_timeout
+    pub idle_timeout: Duration,
+    /// How long a socket may take nothing while bytes wait for it, and how
+    /// long a connection that finishes may take to write what is queued.
+    pub write_timeout: Duration,
+    /// How long a connection stays open after its peer has closed its side.
+    pub half_close_timeout: Duration,
+    /// How long a connection that has sent its last byte waits for the peer to
+    /// close, so that a reset does not overtake that byte.
+    pub linger_timeout: Duration,
+}
+
+impl Default for ReactorConfig {
+    fn default() -> Self {
+        Self {
+            max_frame: 64 * 1024,
+            max_outbound: 1024 * 1024,
+            read_budget_bytes: 65_536,
+            frame_budget: 64,
+            idle_timeout: Duration::from_secs(90),
+            write_timeout: Duration::from_secs(10),
+            half_close_timeout: Duration::from_secs(5),
+            linger_timeout: Duration::from_secs(1),
+        }
+    }
+}

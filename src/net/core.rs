@@ -1,0 +1,392 @@
+//! What a reactor owns, and everything that can be done to it without calling
+//! the handler. The handler acts on it through [`Io`](super::Io); the loop in
+//! `reactor.rs` drives it.
+//!
+//! Thread: the reactor's.
+//! Invariants:
+//! - Nothing here calls back: what a handler has to hear is only noted.
+//! - A connection stays in the map until the end of the turn in which it was
+//!   closed, and its serial never comes back.
+//! - Whatever queues bytes marks the connection dirty or finds it blocked.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use log::{debug, error, info, warn};
+use mio::event::Event;
+use mio::net::TcpStream;
+use mio::{Interest, Poll};
+
+use super::config::ReactorConfig;
+use super::connection::{Connection, Connections, Phase, ReadOutcome, Serial, token};
+use super::outbound::{BufferPool, Payload};
+use super::timers::Timers;
+use super::{CloseReason, ConnId};
+
+/// A turn that queues more than this to one connection does not wait for its
+/// end to write.
+const EARLY_FLUSH_BYTES: usize = 256 * 1024;
+/// Alarms of closed connections are swept out when they are more than the
+/// connections and this.
+const STALE_ALARMS: usize = 1024;
+
+/// Everything but the handler and the mailbox.
+pub(super) struct Core {
+    pub index: u16,
+    pub config: ReactorConfig,
+    pub poll: Poll,
+    /// The time of this turn.
+    pub now: Instant,
+    pub connections: Connections,
+    next_serial: Serial,
+    /// Connections with something to read or to decode; served in turn.
+    pub run_queue: VecDeque<Serial>,
+    /// Connections to be flushed at the end of the turn.
+    pub dirty: Vec<Serial>,
+    /// Connections to be freed at the end of the turn.
+    pub closing: Vec<Serial>,
+    /// The handler's timers.
+    pub timers: Timers<u64>,
+    /// The connections' alarms.
+    alarms: Timers<Serial>,
+    pub pool: BufferPool,
+    /// Set when the reactor was told to end: no more frames.
+    pub shutdown_at: Option<Instant>,
+}
+
+impl Core {
+    pub(super) fn new(index: u16, config: ReactorConfig, poll: Poll) -> Self {
+        Self {
+            index,
+            config,
+            poll,
+            now: Instant::now(),
+            connections: Connections::default(),
+            next_serial: NonZeroU64::MIN,
+            run_queue: VecDeque::new(),
+            dirty: Vec::new(),
+            closing: Vec::new(),
+            timers: Timers::new(),
+            alarms: Timers::new(),
+            pool: BufferPool::default(),
+            shutdown_at: None,
+        }
+    }
+
+    /// Whether the next turn has work that no event will announce.
+    pub(super) fn must_not_sleep(&self) -> bool {
+        !self.run_queue.is_empty() || !self.dirty.is_empty() || !self.closing.is_empty()
+    }
+
+    /// When the next turn has work at the latest.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        [self.timers.next(), self.alarms.next(), self.shutdown_at].into_iter().flatten().min()
+    }
+
+    /// Owns a connection from now on; `None`: it could not be watched, or the
+    /// reactor is ending.
+    pub(super) fn open(&mut self, mut stream: TcpStream, peer: SocketAddr) -> Option<ConnId> {
+        if self.shutdown_at.is_some() {
+            return None;
+        }
+        let serial = self.next_serial;
+        let id = ConnId { reactor: self.index, serial };
+        let registry = self.poll.registry();
+        if let Err(e) = registry.register(&mut stream, token(serial), Interest::READABLE) {
+            error!(target: "reactor", "conn={id} peer={peer} cannot be watched: err={e}");
+            return None;
+        }
+        self.next_serial = serial.checked_add(1).expect("2^64 connections take centuries");
+        let connection = Connection::new(id, stream, peer, &self.config, self.now);
+        self.connections.insert(serial, connection);
+        self.arm(serial);
+        Some(id)
+    }
+
+    /// The connection, unless it is gone or going.
+    pub(super) fn get(&mut self, id: ConnId) -> Option<&mut Connection> {
+        if id.reactor != self.index {
+            return None;
+        }
+        self.connections.get_mut(&id.serial).filter(|c| !c.is_closing())
+    }
+
+    /// The same, only to look at.
+    pub(super) fn peek(&self, id: ConnId) -> Option<&Connection> {
+        let own = id.reactor == self.index;
+        self.connections.get(&id.serial).filter(|c| own && !c.is_closing())
+    }
+
+    /// Notes what the poll says about a connection. Late events of those that
+    /// are gone find nothing.
+    pub(super) fn on_event(&mut self, event: &Event) {
+        let Some(serial) = NonZeroU64::new(event.token().0 as u64) else { return };
+        let shutting_down = self.shutdown_at.is_some();
+        let Some(conn) = self.connections.get_mut(&serial) else { return };
+        if conn.is_closing() {
+            return;
+        }
+        if conn.blocked && (event.is_writable() || event.is_write_closed() || event.is_error()) {
+            conn.blocked = false;
+            self.mark_dirty(serial);
+        }
+        if !(event.is_readable() || event.is_read_closed() || event.is_error()) {
+            return;
+        }
+        let Some(conn) = self.connections.get_mut(&serial) else { return };
+        conn.readable = true;
+        let reads = conn.wants_bytes() && !(shutting_down && conn.is_open());
+        if reads {
+            self.mark_ready(serial);
+        } else if event.is_error() {
+            // Nobody reads this one now, so nobody else would notice.
+            match conn.stream.take_error() {
+                Ok(None) => {}
+                Ok(Some(e)) | Err(e) => {
+                    let id = conn.id;
+                    self.close(id, CloseReason::Socket(e.to_string()));
+                }
+            }
+        }
+    }
+
+    /// Puts a connection into the run queue, once.
+    pub(super) fn mark_ready(&mut self, serial: Serial) {
+        if let Some(conn) = self.connections.get_mut(&serial)
+            && !conn.in_run_queue
+        {
+            conn.in_run_queue = true;
+            self.run_queue.push_back(serial);
+        }
+    }
+
+    /// Has a connection flushed at the end of the turn.
+    pub(super) fn mark_dirty(&mut self, serial: Serial) {
+        if let Some(conn) = self.connections.get_mut(&serial)
+            && !conn.dirty
+        {
+            conn.dirty = true;
+            self.dirty.push(serial);
+        }
+    }
+
+    /// Queues one frame and says where it ends in the outgoing stream.
+    pub(super) fn send(&mut self, id: ConnId, payload: &Payload<'_>) -> Option<u64> {
+        if id.reactor != self.index {
+            return None;
+        }
+        let conn = self.connections.get_mut(&id.serial).filter(|c| c.is_open())?;
+        let codec = conn.codec.as_deref()?;
+        let frame_bytes = match conn.outbound.push_frame(codec, payload, &mut self.pool) {
+            Ok(bytes) => bytes,
+            Err(e) => {
+                error!(target: "reactor", "conn={id} cannot be sent this: err={e}");
+                return None;
+            }
+        };
+        let end = conn.accepted + conn.outbound.len() as u64;
+        let limit = self.config.max_outbound;
+        let over = |queued: usize| queued > limit && queued > frame_bytes;
+        let queued = conn.outbound.len();
+        let early = queued >= EARLY_FLUSH_BYTES && !conn.blocked;
+        if (early || over(queued))
+            && let Err(e) = conn.write(self.poll.registry(), &mut self.pool, self.now)
+        {
+            self.close(id, CloseReason::Socket(e.to_string()));
+            return None;
+        }
+        let queued = conn.outbound.len();
+        if over(queued) {
+            self.close(id, CloseReason::SlowReader { queued, limit });
+            return None;
+        }
+        self.mark_dirty(id.serial);
+        Some(end)
+    }
+
+    /// Takes no more frames of a connection, writes what is queued, closes.
+    pub(super) fn finish(&mut self, id: ConnId, reason: CloseReason) {
+        let deadline = self.now + self.config.write_timeout;
+        let Some(conn) = self.get(id).filter(|c| c.is_open()) else { return };
+        conn.phase = Phase::Finishing { reason, deadline };
+        conn.undecoded = false;
+        let mut inbound = conn.inbound.take();
+        inbound.clear(&mut self.pool);
+        self.mark_dirty(id.serial);
+        self.arm(id.serial);
+    }
+
+    /// Frees a connection at the end of the turn.
+    pub(super) fn close(&mut self, id: ConnId, reason: CloseReason) {
+        if let Some(conn) = self.get(id) {
+            conn.phase = Phase::Closing { reason };
+            self.closing.push(id.serial);
+        }
+    }
+
+    /// Closes a connection for the reason it already has, if it has one.
+    fn close_finished(&mut self, id: ConnId, otherwise: CloseReason) {
+        let Some(conn) = self.get(id) else { return };
+        let reason = match &conn.phase {
+            Phase::Finishing { reason, .. } | Phase::Lingering { reason, .. } => reason.clone(),
+            Phase::Open | Phase::Closing { .. } => otherwise,
+        };
+        self.close(id, reason);
+    }
+
+    /// Lets the frames of a paused connection come again.
+    pub(super) fn resume(&mut self, id: ConnId) {
+        let now = self.now;
+        let Some(conn) = self.get(id).filter(|c| c.is_open() && c.paused) else { return };
+        conn.paused = false;
+        // It was not asked, so it has not been silent.
+        conn.quiet_since = now;
+        self.mark_ready(id.serial);
+        self.arm(id.serial);
+    }
+
+    pub(super) fn set_idle_timeout(&mut self, id: ConnId, timeout: Option<Duration>) {
+        if let Some(conn) = self.get(id) {
+            conn.idle_timeout = timeout;
+            self.arm(id.serial);
+        }
+    }
+
+    /// Writes what waits for a dirty connection. Says how far the socket has
+    /// come if the handler does not know yet.
+    pub(super) fn flush(&mut self, serial: Serial) -> Option<(ConnId, u64)> {
+        let conn = self.connections.get_mut(&serial)?;
+        conn.dirty = false;
+        let id = conn.id;
+        if !conn.is_closing() {
+            let failed = match conn.blocked {
+                true => None,
+                false => conn.write(self.poll.registry(), &mut self.pool, self.now).err(),
+            };
+            let drained = conn.outbound.is_empty();
+            match failed {
+                Some(e) => self.close_finished(id, CloseReason::Socket(e.to_string())),
+                None if drained => self.linger(id),
+                None => self.arm(serial),
+            }
+        }
+        let conn = self.connections.get_mut(&serial)?;
+        let news = conn.accepted > conn.told;
+        conn.told = conn.accepted;
+        news.then_some((id, conn.accepted))
+    }
+
+    /// Shuts down the writing side of a connection that has finished.
+    fn linger(&mut self, id: ConnId) {
+        let deadline = self.now + self.config.linger_timeout;
+        let Some(conn) = self.get(id) else { return };
+        let Phase::Finishing { reason, .. } = &conn.phase else { return };
+        let reason = reason.clone();
+        let shut = conn.stream.shutdown(Shutdown::Write);
+        if shut.is_err() || conn.eof_at.is_some() {
+            self.close(id, reason);
+            return;
+        }
+        conn.phase = Phase::Lingering { reason, deadline };
+        self.mark_ready(id.serial);
+        self.arm(id.serial);
+    }
+
+    /// Throws away what a lingering connection still sends.
+    pub(super) fn discard(&mut self, id: ConnId, scratch: &mut [u8]) {
+        let mut budget = self.config.read_budget_bytes;
+        let now = self.now;
+        while budget > 0 {
+            let room = budget.min(scratch.len());
+            let Some(conn) = self.get(id) else { return };
+            match conn.read(&mut scratch[..room], now) {
+                ReadOutcome::Bytes(n) => budget -= n,
+                ReadOutcome::Nothing => return,
+                ReadOutcome::End | ReadOutcome::Failed(_) => {
+                    self.close_finished(id, CloseReason::PeerClosed);
+                    return;
+                }
+            }
+        }
+        self.mark_ready(id.serial);
+    }
+
+    /// Closes the connections whose time is over.
+    pub(super) fn expire(&mut self) {
+        while let Some((at, serial)) = self.alarms.pop_due(self.now) {
+            let Some(conn) = self.connections.get_mut(&serial) else { continue };
+            if conn.armed != Some(at) {
+                continue;
+            }
+            conn.armed = None;
+            let id = conn.id;
+            match conn.deadline(&self.config, self.now) {
+                Some((deadline, None)) if deadline <= self.now => {
+                    self.close_finished(id, CloseReason::Shutdown);
+                }
+                Some((deadline, Some(reason))) if deadline <= self.now => self.close(id, reason),
+                _ => self.arm(serial),
+            }
+        }
+    }
+
+    /// Closes what is left at the shutdown's deadline.
+    pub(super) fn expire_shutdown(&mut self) {
+        if self.shutdown_at.is_some_and(|at| at <= self.now) {
+            let ids: Vec<ConnId> = self.connections.values().map(|c| c.id).collect();
+            for id in ids {
+                self.close_finished(id, CloseReason::Shutdown);
+            }
+        }
+    }
+
+    /// Frees a closed connection and says why it ended.
+    pub(super) fn remove(&mut self, serial: Serial) -> Option<(ConnId, CloseReason)> {
+        let mut conn = self.connections.remove(&serial)?;
+        conn.release(&mut self.pool);
+        if let Err(e) = self.poll.registry().deregister(&mut conn.stream) {
+            warn!(target: "reactor", "conn={} cannot be unwatched: err={e}", conn.id);
+        }
+        let Phase::Closing { reason } = conn.phase else { return None };
+        let (id, peer) = (conn.id, conn.peer);
+        match reason {
+            CloseReason::SlowReader { .. } | CloseReason::WriteStalled(_) => {
+                info!(target: "reactor", "conn={id} peer={peer} closed: {reason}");
+            }
+            _ => debug!(target: "reactor", "conn={id} peer={peer} closed: {reason}"),
+        }
+        Some((id, reason))
+    }
+
+    /// Sees to it that an alarm rings no later than the connection's deadline.
+    fn arm(&mut self, serial: Serial) {
+        let Some(conn) = self.connections.get_mut(&serial) else { return };
+        let Some((at, _)) = conn.deadline(&self.config, self.now) else { return };
+        if conn.armed.is_some_and(|armed| armed <= at) {
+            return;
+        }
+        conn.armed = Some(at);
+        self.alarms.push(at, serial);
+        if self.alarms.len() > 2 * self.connections.len() + STALE_ALARMS {
+            let connections = &self.connections;
+            self.alarms.retain(|at, serial| {
+                connections.get(serial).is_some_and(|conn| conn.armed == Some(at))
+            });
+        }
+    }
+
+    /// One read for a connection's turn. The peer's end starts a deadline.
+    pub(super) fn read(&mut self, serial: Serial, into: &mut [u8]) -> ReadOutcome {
+        let Some(conn) = self.connections.get_mut(&serial) else {
+            return ReadOutcome::Failed(io::ErrorKind::NotConnected.into());
+        };
+        let outcome = conn.read(into, self.now);
+        if matches!(outcome, ReadOutcome::End) {
+            self.arm(serial);
+        }
+        outcome
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules of the reactor, one story each, against real sockets.
+
+mod acceptor;
+mod closing;
+mod codec;
+mod fairness;
+mod mailbox;
+mod outbound;
+mod reading;
+mod support;
+mod timers;
+mod writing;

@@ -1,0 +1,407 @@
+//! Where net meets the chat service: one per sub-reactor. It gives frames to
+//! the service, requests that may block to the pools, and carries out what
+//! comes back.
+//!
+//! Thread: its reactor's.
+//! Invariants: whoever has a session's feed ends the session, once: here at
+//! the connection's end or log-out, or when a login comes back to a
+//! connection that is gone.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{debug, info};
+
+use super::peer::{Peer, conn_id, session_id};
+use super::pools::{Job, Pools};
+use crate::model::{OfflinePage, StoreError};
+use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io};
+use crate::protocol::{Errno, Refusal, reply};
+use crate::service::{
+    Change, Effects, Feed, Handled, Lane, LoggedIn, MessageCopy, Place, Post, Service, SessionId,
+};
+
+/// How long to wait before a page that could not be read is tried again.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// One reactor's side of the service.
+pub(super) struct Gateway {
+    /// The reactor's number.
+    reactor: u16,
+    service: Arc<Service>,
+    pools: Arc<Pools>,
+    login_timeout: Duration,
+    peers: HashMap<ConnId, Peer>,
+    stopping: bool,
+}
+
+/// What a timer of a connection is for; packed into its key with the serial.
+#[derive(Clone, Copy)]
+enum Timer {
+    Login = 0,
+    ReadAgain = 1,
+}
+
+impl Gateway {
+    pub fn new(
+        reactor: u16,
+        service: Arc<Service>,
+        pools: Arc<Pools>,
+        login_timeout: Duration,
+    ) -> Gateway {
+        Gateway { reactor, service, pools, login_timeout, peers: HashMap::new(), stopping: false }
+    }
+
+    /// Carries out what a handler wants done, and says whether the next frame
+    /// may come.
+    fn apply(&mut self, io: &mut Io<'_>, conn: ConnId, effects: Effects) -> Flow {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
+        peer.awaiting += effects.awaiting;
+        let mut end = None;
+        for reply in &effects.replies {
+            end = io.send(conn, reply);
+        }
+        match effects.change {
+            Change::None => Flow::Continue,
+            Change::LoggedIn(login) => {
+                self.logged_in(io, conn, *login, end);
+                Flow::Continue
+            }
+            Change::LogOut(reply) => {
+                self.log_out(conn, reply);
+                Flow::Pause
+            }
+        }
+    }
+
+    fn logged_in(&mut self, io: &mut Io<'_>, conn: ConnId, login: LoggedIn, end: Option<u64>) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let user = login.identity.user;
+        if peer.close_claim.take() == Some(login.identity.claim.number) {
+            io.close(conn, CloseReason::Handler("its claim was taken while it logged in"));
+        }
+        let mut feed = Box::new(Feed::new(login.identity));
+        // Without an end the connection is finishing: the rows stay.
+        if let Some(end) = end {
+            feed.sent_rows(end, login.rows);
+            if login.exhausted && self.service.try_go_live(user, session_id(conn), login.nudges) {
+                feed.went_live();
+            }
+        }
+        peer.feed = Some(feed);
+        self.catch_up(io, conn);
+    }
+
+    fn log_out(&mut self, conn: ConnId, reply: Vec<u8>) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        if let Some(session) = &mut peer.session {
+            session.identity = None;
+        }
+        peer.logging_out = true;
+        let session = session_id(conn);
+        let service = self.service.clone();
+        let answer: Box<dyn FnOnce() + Send> =
+            Box::new(move || service.tell_logged_out(session, reply));
+        match peer.feed.take() {
+            Some(feed) => {
+                let identity = feed.identity.clone();
+                let unconfirmed = feed.into_unconfirmed();
+                self.service.end_session(session, &identity, unconfirmed, Some(answer));
+            }
+            None => answer(),
+        }
+    }
+
+    /// Reads the next page for a session that is behind, once everything that
+    /// it was sent is confirmed.
+    fn catch_up(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let Some(feed) = self.peers.get_mut(&conn).and_then(|peer| peer.feed.as_mut()) else {
+            return;
+        };
+        if !feed.begin_read() {
+            return;
+        }
+        let job = Job::ReadPage { session: session_id(conn), user: feed.identity.user };
+        if self.pools.submit(Lane::Database, job).is_err() {
+            feed.read_failed();
+            io.set_timer(io.now() + READ_AGAIN_AFTER, timer_key(conn, Timer::ReadAgain));
+        }
+    }
+
+    fn page(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnId,
+        nudges: u32,
+        page: Result<OfflinePage, StoreError>,
+    ) {
+        let Some(feed) = self.peers.get_mut(&conn).and_then(|peer| peer.feed.as_mut()) else {
+            return;
+        };
+        let user = feed.identity.user;
+        let page = match page {
+            Ok(page) => page,
+            Err(err) => {
+                debug!(target: "gateway", "conn={conn} user={user} missed messages not read err={err}");
+                feed.read_failed();
+                io.set_timer(io.now() + READ_AGAIN_AFTER, timer_key(conn, Timer::ReadAgain));
+                return;
+            }
+        };
+        let exhausted = feed.page(&page);
+        let mut sent = Vec::with_capacity(page.rows.len());
+        let mut end = None;
+        for row in &page.rows {
+            let Some(at) = io.send(conn, row.message.as_bytes()) else { break };
+            end = Some(at);
+            sent.push(row.row);
+        }
+        let whole = sent.len() == page.rows.len();
+        if let Some(end) = end {
+            feed.sent_rows(end, sent);
+        }
+        if whole && exhausted && self.service.try_go_live(user, session_id(conn), nudges) {
+            feed.went_live();
+        } else if whole {
+            self.catch_up(io, conn);
+        }
+    }
+
+    fn deliver(&mut self, io: &mut Io<'_>, conn: ConnId, copy: MessageCopy) {
+        let feed = self
+            .peers
+            .get_mut(&conn)
+            .and_then(|peer| peer.feed.as_mut())
+            .filter(|feed| feed.identity.user == copy.to);
+        let Some(feed) = feed else {
+            return self.service.store_first(copy.to, |_| vec![copy]);
+        };
+        match io.send_shared(conn, &copy.message.body) {
+            None => self.service.store_first(copy.to, |_| vec![copy]),
+            Some(end) => {
+                if feed.sent_copy(end, copy) {
+                    self.go_behind(conn);
+                }
+            }
+        }
+    }
+
+    fn go_behind(&mut self, conn: ConnId) {
+        if let Some(feed) = self.peers.get_mut(&conn).and_then(|peer| peer.feed.as_mut()) {
+            let user = feed.identity.user;
+            let unconfirmed = feed.go_behind();
+            self.service.go_behind(user, session_id(conn), unconfirmed);
+        }
+    }
+
+    /// Once everything asked for is answered, a connection that is half-closed
+    /// or whose server stops is finished.
+    fn finish_if_answered(&self, io: &mut Io<'_>, conn: ConnId) {
+        let Some(peer) = self.peers.get(&conn) else { return };
+        if peer.is_answered() {
+            if self.stopping {
+                io.finish(conn, CloseReason::Shutdown);
+            } else if peer.half_closed {
+                io.finish(conn, CloseReason::PeerClosed);
+            }
+        }
+    }
+
+    fn done(&mut self, io: &mut Io<'_>, session: Box<crate::service::Session>, effects: Effects) {
+        let conn = conn_id(session.id);
+        let Some(peer) = self.peers.get_mut(&conn) else {
+            if let Change::LoggedIn(login) = effects.change {
+                self.service.end_session(session.id, &login.identity, Vec::new(), None);
+            }
+            return;
+        };
+        peer.session = Some(session);
+        if self.apply(io, conn, effects) == Flow::Continue {
+            io.resume(conn);
+        }
+        self.finish_if_answered(io, conn);
+    }
+
+    fn close_claim(&mut self, io: &mut Io<'_>, conn: ConnId, claim: i64, reason: &'static str) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        match &peer.feed {
+            Some(feed) if feed.identity.claim.number == claim => {
+                io.close(conn, CloseReason::Handler(reason));
+            }
+            Some(_) => {}
+            None => peer.close_claim = Some(claim),
+        }
+    }
+
+    fn with_feed(&mut self, session: SessionId, act: impl FnOnce(&mut Feed)) {
+        let peer = self.peers.get_mut(&conn_id(session));
+        if let Some(feed) = peer.and_then(|peer| peer.feed.as_mut()) {
+            act(feed);
+        }
+    }
+}
+
+impl Handler for Gateway {
+    type Message = Post;
+
+    fn on_open(&mut self, io: &mut Io<'_>, conn: ConnId, peer: SocketAddr) {
+        debug!(target: "gateway", "conn={conn} peer={peer} opened");
+        self.peers.insert(conn, Peer::new(conn, io.now()));
+        io.set_timer(io.now() + self.login_timeout, timer_key(conn, Timer::Login));
+        self.finish_if_answered(io, conn);
+    }
+
+    fn on_frame(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8]) -> Flow {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
+        let Some(mut session) = peer.session.take() else { return Flow::Pause };
+        peer.asked_at = io.now();
+        match self.service.handle(&mut session, payload, Place::Reactor) {
+            Handled::Done(effects) => {
+                peer.session = Some(session);
+                self.apply(io, conn, effects)
+            }
+            Handled::Later(lane) => {
+                let job = Job::Request { session, payload: payload.to_vec() };
+                let Err(Job::Request { session, payload }) = self.pools.submit(lane, job) else {
+                    return Flow::Pause;
+                };
+                peer.session = Some(session);
+                let refusal =
+                    Refusal::new(Errno::SlowDown, "the server is busy, try again in a moment");
+                let effects = self.service.refuse(&payload, &refusal);
+                self.apply(io, conn, effects)
+            }
+        }
+    }
+
+    fn on_violation(&mut self, io: &mut Io<'_>, conn: ConnId, error: &CodecError) {
+        let refusal = Refusal::new(
+            Errno::TooLarge,
+            format!("{error}; the connection is closed, open a new one and send less"),
+        );
+        if io.send(conn, &reply::error(None, &refusal)).is_none() {
+            debug!(target: "gateway", "conn={conn} the violation could not be answered");
+        }
+    }
+
+    fn on_written(&mut self, io: &mut Io<'_>, conn: ConnId, offset: u64) {
+        let Some(feed) = self.peers.get_mut(&conn).and_then(|peer| peer.feed.as_mut()) else {
+            return;
+        };
+        let confirmed = feed.written(offset);
+        self.service.confirmed(session_id(conn), confirmed);
+        self.catch_up(io, conn);
+    }
+
+    fn on_half_close(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        if let Some(peer) = self.peers.get_mut(&conn) {
+            peer.half_closed = true;
+        }
+        self.finish_if_answered(io, conn);
+    }
+
+    fn on_close(&mut self, _io: &mut Io<'_>, conn: ConnId, reason: &CloseReason) {
+        let Some(peer) = self.peers.remove(&conn) else { return };
+        let user = peer.feed.as_ref().map(|feed| feed.identity.user);
+        let shown = user.map_or_else(|| "-".to_owned(), |user| user.to_string());
+        match reason {
+            CloseReason::SlowReader { .. } | CloseReason::WriteStalled(_) => {
+                info!(target: "gateway", "conn={conn} user={shown} closed: {reason}");
+            }
+            _ => debug!(target: "gateway", "conn={conn} user={shown} closed: {reason}"),
+        }
+        if let Some(feed) = peer.feed {
+            let identity = feed.identity.clone();
+            let unconfirmed = feed.into_unconfirmed();
+            self.service.end_session(session_id(conn), &identity, unconfirmed, None);
+        }
+    }
+
+    fn on_message(&mut self, io: &mut Io<'_>, post: Post) {
+        match post {
+            Post::Done { session, effects } => self.done(io, session, effects),
+            Post::Deliver { session, copy } => self.deliver(io, conn_id(session), copy),
+            Post::Settled { session, reply } => {
+                let conn = conn_id(session);
+                if let Some(peer) = self.peers.get_mut(&conn) {
+                    peer.awaiting -= 1;
+                    if io.send(conn, &reply).is_none() {
+                        debug!(target: "gateway", "conn={conn} closing, a settlement is not sent");
+                    }
+                    self.finish_if_answered(io, conn);
+                }
+            }
+            Post::Nudged { session } => {
+                self.go_behind(conn_id(session));
+                self.catch_up(io, conn_id(session));
+            }
+            Post::Page { session, nudges, page } => {
+                self.page(io, conn_id(session), nudges, page);
+            }
+            Post::Deleted { session } => {
+                self.with_feed(session, Feed::deleted);
+                self.catch_up(io, conn_id(session));
+            }
+            Post::LoggedOut { session, reply } => {
+                let conn = conn_id(session);
+                if let Some(peer) = self.peers.get_mut(&conn) {
+                    peer.logging_out = false;
+                    peer.asked_at = io.now();
+                    if io.send(conn, &reply).is_none() {
+                        debug!(target: "gateway", "conn={conn} closing, a log-out is not answered");
+                    }
+                    io.set_timer(io.now() + self.login_timeout, timer_key(conn, Timer::Login));
+                    io.resume(conn);
+                    self.finish_if_answered(io, conn);
+                }
+            }
+            Post::Close { session, claim, reason } => {
+                self.close_claim(io, conn_id(session), claim, reason);
+            }
+        }
+    }
+
+    fn on_timer(&mut self, io: &mut Io<'_>, key: u64) {
+        let Some((timer, conn)) = self.timer(key) else { return };
+        match timer {
+            Timer::ReadAgain => self.catch_up(io, conn),
+            Timer::Login => {
+                let Some(peer) = self.peers.get(&conn) else { return };
+                let busy = peer.feed.is_some() || peer.session.is_none();
+                let deadline = peer.asked_at + self.login_timeout;
+                if !busy && deadline <= io.now() {
+                    io.close(
+                        conn,
+                        CloseReason::Handler("neither logged in nor asked for anything"),
+                    );
+                } else if peer.feed.is_none() {
+                    let next = deadline.max(io.now() + self.login_timeout / 10);
+                    io.set_timer(next, key);
+                }
+            }
+        }
+    }
+
+    fn on_shutdown(&mut self, io: &mut Io<'_>) {
+        self.stopping = true;
+        let all: Vec<ConnId> = self.peers.keys().copied().collect();
+        for conn in all {
+            self.finish_if_answered(io, conn);
+        }
+    }
+}
+
+impl Gateway {
+    fn timer(&self, key: u64) -> Option<(Timer, ConnId)> {
+        let timer = if key & 1 == 0 { Timer::Login } else { Timer::ReadAgain };
+        let serial = NonZeroU64::new(key >> 1)?;
+        Some((timer, ConnId { reactor: self.reactor, serial }))
+    }
+}
+
+fn timer_key(conn: ConnId, timer: Timer) -> u64 {
+    conn.serial.get() << 1 | timer as u64
+}

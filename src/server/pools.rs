@@ -1,0 +1,119 @@
+//! The threads that may block: workers for the database, and a small pool for
+//! password hashes, each behind a bounded queue.
+//!
+//! Thread: "worker-N" and "password-N"; [`Pools::submit`] is safe to call from
+//! any thread and never blocks.
+
+use std::io;
+use std::sync::{Arc, RwLock};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use log::error;
+
+use crate::model::UserId;
+use crate::protocol::{Errno, Refusal};
+use crate::service::{Handled, Lane, Place, Post, Service, Session, SessionId};
+
+/// How many requests may wait for each worker.
+const QUEUE_PER_WORKER: usize = 1024;
+/// How many logins and registrations may wait for each password thread: some
+/// two seconds' worth.
+const QUEUE_PER_HASHER: usize = 64;
+
+/// Something for a thread that may block.
+pub(super) enum Job {
+    /// Handle a request; the session goes back to its reactor.
+    Request { session: Box<Session>, payload: Vec<u8> },
+    /// Read a page of missed messages.
+    ReadPage { session: SessionId, user: UserId },
+}
+
+/// Both pools.
+pub(super) struct Pools {
+    /// `None` once stopped.
+    queues: RwLock<Option<Queues>>,
+}
+
+struct Queues {
+    workers: Sender<Job>,
+    hashers: Sender<Job>,
+}
+
+impl Pools {
+    /// Starts both pools.
+    pub fn start(
+        service: &Arc<Service>,
+        workers: u16,
+        hashers: u16,
+    ) -> io::Result<(Pools, Vec<JoinHandle<()>>)> {
+        let mut threads = Vec::new();
+        let mut pool = |name: &str, size: u16, queue: usize| -> io::Result<Sender<Job>> {
+            let (sender, jobs) = bounded(usize::from(size) * queue);
+            for number in 0..size {
+                let worker = Worker { service: service.clone(), jobs: jobs.clone() };
+                let thread = std::thread::Builder::new().name(format!("{name}-{number}"));
+                threads.push(thread.spawn(move || worker.run())?);
+            }
+            Ok(sender)
+        };
+        let queues = Queues {
+            workers: pool("worker", workers, QUEUE_PER_WORKER)?,
+            hashers: pool("password", hashers, QUEUE_PER_HASHER)?,
+        };
+        Ok((Pools { queues: RwLock::new(Some(queues)) }, threads))
+    }
+
+    /// Queues a job; gives it back where the queue is full or the pool has
+    /// stopped.
+    pub fn submit(&self, lane: Lane, job: Job) -> Result<(), Job> {
+        let queues = self.queues.read().expect("a panic ends the process");
+        let Some(queues) = queues.as_ref() else { return Err(job) };
+        let queue = match lane {
+            Lane::Password => &queues.hashers,
+            Lane::Memory | Lane::Database => &queues.workers,
+        };
+        queue.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+        })
+    }
+
+    /// Lets the threads end once their queues are empty.
+    pub fn stop(&self) {
+        *self.queues.write().expect("a panic ends the process") = None;
+    }
+}
+
+struct Worker {
+    service: Arc<Service>,
+    jobs: Receiver<Job>,
+}
+
+impl Worker {
+    fn run(&self) {
+        for job in &self.jobs {
+            match job {
+                Job::Request { session, payload } => self.request(session, &payload),
+                Job::ReadPage { session, user } => {
+                    // Counted before the read: a nudge during it counts.
+                    let nudges = self.service.nudges(user);
+                    let page = self.service.read_page(user);
+                    self.service.tell(session, Post::Page { session, nudges, page });
+                }
+            }
+        }
+    }
+
+    fn request(&self, mut session: Box<Session>, payload: &[u8]) {
+        let effects = match self.service.handle(&mut session, payload, Place::Worker) {
+            Handled::Done(effects) => effects,
+            Handled::Later(lane) => {
+                // A worker may do whatever a request needs.
+                error!(target: "worker", "a handler on a worker asked for {lane:?}");
+                let refusal = Refusal::new(Errno::Internal, "the server met an internal error");
+                self.service.refuse(payload, &refusal)
+            }
+        };
+        self.service.tell(session.id, Post::Done { session, effects });
+    }
+}

@@ -1,0 +1,139 @@
+//! Messages to one user and to a group.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::effects::Effects;
+use super::message::{Message, MessageCopy, Origin};
+use super::router::{Context, Handled, Lane, Place};
+use super::session::{Identity, SessionId};
+use super::settlement::GroupTicket;
+use super::{Service, random_mid, store_refusal};
+use crate::model::{GroupId, UserId};
+use crate::protocol::push::{Target, push};
+use crate::protocol::reply::{self, GroupChatFields, OneChatFields};
+use crate::protocol::request::Chat;
+use crate::protocol::{Errno, MsgId, Refusal};
+
+impl Service {
+    /// ONE_CHAT_MSG. Answered when the copy is settled.
+    pub(super) fn one_chat(
+        &self,
+        session: SessionId,
+        identity: &Identity,
+        context: Context,
+        to: UserId,
+        chat: Chat<'_>,
+    ) -> Handled {
+        let mid = chat.mid.clone().unwrap_or_else(|| random_mid().into());
+        match self.user_exists(to, context.place) {
+            Exists::Yes => {}
+            Exists::AskDatabase => return Handled::Later(Lane::Database),
+            Exists::Refused(refusal) => {
+                let fields = OneChatFields { mid: &mid, to, status: None };
+                return refused(MsgId::OneChat, context, &refusal, fields);
+            }
+        }
+        let message = message(Target::User(to), identity, &chat, &mid);
+        let origin = Origin::One { session, seq: context.seq };
+        let copy = MessageCopy { to, message: message.clone(), origin };
+        self.deliver(&message, std::iter::once(copy));
+        Handled::Done(Effects { awaiting: 1, ..Effects::default() })
+    }
+
+    /// GROUP_CHAT_MSG. Answered when every member's copy is settled.
+    pub(super) fn group_chat(
+        &self,
+        session: SessionId,
+        identity: &Identity,
+        context: Context,
+        group: GroupId,
+        chat: Chat<'_>,
+    ) -> Handled {
+        let mid = chat.mid.clone().unwrap_or_else(|| random_mid().into());
+        let members = match (self.groups.fresh(group), context.place) {
+            (Some(members), _) => Ok(members),
+            (None, Place::Reactor) => return Handled::Later(Lane::Database),
+            (None, Place::Worker) => self.load_members(group),
+        };
+        let members = members.and_then(|members| match members.binary_search(&identity.user) {
+            Ok(_) => Ok(members),
+            Err(_) => Err(Refusal::new(
+                Errno::NotRelated,
+                "you are not a member of this group, join it first (msgid 9)",
+            )),
+        });
+        let members = match members {
+            Ok(members) => members,
+            Err(refusal) => {
+                let fields =
+                    GroupChatFields { mid: &mid, groupid: group, delivered: None, stored: None };
+                return refused(MsgId::GroupChat, context, &refusal, fields);
+            }
+        };
+        let copies = u32::try_from(members.len() - 1).expect("user ids are 31 bits");
+        let ticket = Arc::new(GroupTicket::new(session, context.seq, group, copies));
+        if copies == 0 {
+            return Handled::Done(Effects::reply(ticket.reply(&mid)));
+        }
+        let message = message(Target::Group(group), identity, &chat, &mid);
+        let others = members.iter().filter(|member| **member != identity.user);
+        self.deliver(
+            &message,
+            others.map(|to| MessageCopy {
+                to: *to,
+                message: message.clone(),
+                origin: Origin::Group(ticket.clone()),
+            }),
+        );
+        Handled::Done(Effects { awaiting: 1, ..Effects::default() })
+    }
+
+    fn load_members(&self, group: GroupId) -> Result<Arc<[UserId]>, Refusal> {
+        self.groups
+            .load(&*self.store, group)
+            .map_err(|err| store_refusal(&err))?
+            .ok_or_else(|| store_refusal(&crate::model::StoreError::NoSuchGroup))
+    }
+
+    fn user_exists(&self, user: UserId, place: Place) -> Exists {
+        if self.known_users.contains(user) || self.registry.session(user).is_some() {
+            return Exists::Yes;
+        }
+        if place == Place::Reactor {
+            return Exists::AskDatabase;
+        }
+        match self.store.user(user) {
+            Ok(Some(_)) => {
+                self.known_users.insert(user);
+                Exists::Yes
+            }
+            Ok(None) => Exists::Refused(store_refusal(&crate::model::StoreError::NoSuchUser)),
+            Err(err) => Exists::Refused(store_refusal(&err)),
+        }
+    }
+}
+
+enum Exists {
+    Yes,
+    AskDatabase,
+    Refused(Refusal),
+}
+
+fn message(target: Target, identity: &Identity, chat: &Chat<'_>, mid: &str) -> Arc<Message> {
+    let time: Cow<'_, str> = match chat.time {
+        Some(time) => time.into(),
+        None => format!("\"{:.3}\"", jiff::Timestamp::now()).into(),
+    };
+    let body = push(target, identity.user, &identity.name, chat.msg, &time, mid);
+    Arc::new(Message { sender: identity.user, mid: mid.as_bytes().into(), body })
+}
+
+fn refused<T: serde::Serialize>(
+    msgid: MsgId,
+    context: Context,
+    refusal: &Refusal,
+    fields: T,
+) -> Handled {
+    Handled::Done(Effects::reply(reply::refused_with(msgid, context.seq, refusal, fields)))
+}

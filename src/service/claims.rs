@@ -1,0 +1,230 @@
+//! Who lives and who is online: this server's beat, the death of others, and
+//! the audit of claims.
+//!
+//! Thread: "claims" runs [`run`]; it is the only one that asks the database
+//! for this, every [`BEAT_EVERY`].
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use log::{debug, error, info, warn};
+
+use super::account::presence_of;
+use super::registry::NEVER_POISONED;
+use super::{Service, random_positive};
+use crate::model::store::Result;
+use crate::model::{Claim, ServerId, ServerRow, UserId};
+
+/// How often a server raises its beat and looks at the others'.
+pub const BEAT_EVERY: Duration = Duration::from_secs(3);
+/// A beat that has not changed for so long is a dead server's.
+pub const DEAD_AFTER: Duration = Duration::from_secs(10);
+/// How often the claims in the database are compared with the sessions here.
+const AUDIT_EVERY: Duration = Duration::from_secs(10);
+
+/// What the claims thread is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// This server hears its channel (again).
+    BusUp,
+    /// The server stops.
+    Stop,
+}
+
+/// Runs the claims thread until it is told to stop.
+pub fn run(service: &Arc<Service>, events: &Receiver<Event>) {
+    let mut watch = Watch::new(service);
+    let mut next_beat = Instant::now();
+    let mut next_audit = Instant::now() + AUDIT_EVERY;
+    loop {
+        match events.recv_deadline(next_beat) {
+            Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Event::BusUp) => {
+                log_failure("presence and sweep", watch.after_bus_up());
+                continue;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let now = Instant::now();
+        next_beat = now + BEAT_EVERY;
+        log_failure("beat", watch.beat());
+        log_failure("watch over the other servers", watch.observe(Instant::now()));
+        if !service.bus.is_up() {
+            log_failure("sweep", watch.sweep());
+        }
+        if now >= next_audit {
+            next_audit = now + AUDIT_EVERY;
+            log_failure("audit of claims", watch.audit());
+        }
+    }
+}
+
+fn log_failure(what: &str, result: Result<()>) {
+    if let Err(err) = result {
+        warn!(target: "claims", "{what} failed, trying again in {} s err={err}", BEAT_EVERY.as_secs());
+    }
+}
+
+/// What this server has seen of another.
+struct Seen {
+    epoch: i64,
+    beat: i64,
+    /// When this epoch and beat were first seen, by this server's own clock.
+    since: Instant,
+    /// This server, or one that it watched, declared it dead.
+    dead: bool,
+}
+
+struct Watch<'a> {
+    service: &'a Arc<Service>,
+    seen: HashMap<ServerId, Seen>,
+    last_look: Option<Instant>,
+    /// Claims that had no session, and sessions that had no claim, at the
+    /// last audit. A login or log-out under way looks like that for a moment.
+    suspect_claims: HashSet<(UserId, i64)>,
+    suspect_sessions: HashSet<(UserId, i64)>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(service: &'a Arc<Service>) -> Watch<'a> {
+        Watch {
+            service,
+            seen: HashMap::new(),
+            last_look: None,
+            suspect_claims: HashSet::new(),
+            suspect_sessions: HashSet::new(),
+        }
+    }
+
+    /// Raises this server's beat. Where it has been declared dead its claims
+    /// are freed already: its sessions end, and it starts a new life.
+    fn beat(&mut self) -> Result<()> {
+        let service = self.service;
+        if service.store.beat(service.server_id(), service.epoch())? {
+            return Ok(());
+        }
+        error!(
+            target: "claims",
+            "this server was declared dead by another one (was it stopped, or cut off from the \
+             database?): closing all sessions and starting afresh"
+        );
+        let epoch = random_positive();
+        service.store.start_server(service.server_id(), epoch)?;
+        service.epoch.store(epoch, Ordering::Release);
+        for (user, session) in service.registry.sessions() {
+            service.close_claim(user, session.claim, "this server was declared dead");
+        }
+        Ok(())
+    }
+
+    /// Looks at the other servers' beats and declares the dead dead.
+    fn observe(&mut self, now: Instant) -> Result<()> {
+        let service = self.service;
+        let rows = service.store.servers()?;
+        // Who has not looked for a while (no database, or stopped itself)
+        // knows nothing of the time between.
+        let gap = self.last_look.is_none_or(|last| now.duration_since(last) > 2 * BEAT_EVERY);
+        self.last_look = Some(now);
+        let others: Vec<ServerRow> =
+            rows.into_iter().filter(|row| row.id != *service.server_id()).collect();
+        self.seen.retain(|id, _| others.iter().any(|row| row.id == *id));
+        for row in &others {
+            let seen = self.seen.entry(row.id.clone()).or_insert_with(|| Seen {
+                epoch: row.epoch,
+                beat: row.beat,
+                since: now,
+                dead: false,
+            });
+            if (seen.epoch, seen.beat) != (row.epoch, row.beat) {
+                // Another observer that declares it dead raises the epoch only.
+                let declared = seen.beat == row.beat && seen.epoch + 1 == row.epoch;
+                let dead = declared || (seen.dead && seen.beat == row.beat);
+                *seen = Seen { epoch: row.epoch, beat: row.beat, since: now, dead };
+            } else if gap {
+                seen.since = now;
+            } else if !seen.dead && now.duration_since(seen.since) >= DEAD_AFTER {
+                seen.dead = true;
+                if let Some(freed) = service.store.declare_dead(row)? {
+                    seen.epoch += 1;
+                    warn!(
+                        target: "claims",
+                        "server={} declared dead after {} s without a beat, {freed} users set offline",
+                        row.id, DEAD_AFTER.as_secs()
+                    );
+                }
+            }
+        }
+        let alive = self.seen.iter().filter(|(_, seen)| !seen.dead).map(|(id, _)| id.clone());
+        *service.peers.write().expect(NEVER_POISONED) = alive.collect();
+        Ok(())
+    }
+
+    /// Presence is written again for claims that stand in the database, and
+    /// what other servers stored meanwhile is looked for.
+    fn after_bus_up(&mut self) -> Result<()> {
+        let service = self.service;
+        if service.bus.has_peers() {
+            for held in service.store.claims_of(service.server_id(), service.epoch())? {
+                let claim = Claim {
+                    server: service.server_id().clone(),
+                    epoch: service.epoch(),
+                    number: held.number,
+                };
+                let user = held.user;
+                let then = Box::new(move |result: std::result::Result<(), _>| {
+                    if let Err(err) = result {
+                        debug!(target: "bus", "user={user} presence not rewritten err={err}");
+                    }
+                });
+                service.bus.announce(user, presence_of(&claim), then);
+            }
+        }
+        self.sweep()
+    }
+
+    /// Feeds every user here for whom messages wait.
+    fn sweep(&self) -> Result<()> {
+        let service = self.service;
+        for user in service.store.users_with_offline(service.server_id(), service.epoch())? {
+            service.nudge_here(user);
+        }
+        Ok(())
+    }
+
+    /// Compares the claims in the database with the sessions here, twice
+    /// before it acts: frees claims without a session, ends sessions without
+    /// a claim.
+    fn audit(&mut self) -> Result<()> {
+        let service = self.service;
+        let epoch = service.epoch();
+        let held: HashSet<(UserId, i64)> = service
+            .store
+            .claims_of(service.server_id(), epoch)?
+            .into_iter()
+            .map(|held| (held.user, held.number))
+            .collect();
+        let here: HashSet<(UserId, i64)> = service
+            .registry
+            .sessions()
+            .into_iter()
+            .map(|(user, session)| (user, session.claim))
+            .collect();
+        let strays: HashSet<_> = held.difference(&here).copied().collect();
+        for (user, number) in strays.intersection(&self.suspect_claims) {
+            info!(target: "claims", "user={user} freeing a stray claim");
+            let claim = Claim { server: service.server_id().clone(), epoch, number: *number };
+            service.releaser.release(*user, claim, None);
+        }
+        let unclaimed: HashSet<_> = here.difference(&held).copied().collect();
+        for (user, number) in unclaimed.intersection(&self.suspect_sessions) {
+            warn!(target: "claims", "user={user} its claim is gone, ending the session");
+            service.close_claim(*user, *number, "its claim is gone");
+        }
+        self.suspect_claims = strays;
+        self.suspect_sessions = unclaimed;
+        Ok(())
+    }
+}

@@ -1,0 +1,374 @@
+//! The ways of a copy: live to a session here, handed over to another
+//! server, or stored. Nothing here blocks; the database is the writer's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use log::{debug, warn};
+use serde_json::value::RawValue;
+
+use super::Service;
+use super::feed::Confirmed;
+use super::message::{Message, MessageCopy, Origin};
+use super::registry::{Next, Routing, Slot};
+use super::session::{Post, SessionId};
+use super::settlement::Settled;
+use crate::bus::item::CopyOutcome;
+use crate::bus::{BusError, Item, Presence};
+use crate::model::{ServerId, UserId};
+
+/// Beyond this many waiting posts a reactor gets no more live copies: they
+/// are stored instead, so that a stalled reactor's mailbox stays bounded.
+const MAILBOX_LIMIT: usize = 65_536;
+
+impl Service {
+    /// Sends the copies of one message on their ways. Each is settled once.
+    pub fn deliver(&self, message: &Arc<Message>, copies: impl Iterator<Item = MessageCopy>) {
+        let routing = self.routing();
+        let mut handed: HashMap<ServerId, Vec<UserId>> = HashMap::new();
+        let mut to_locate = Vec::new();
+        for copy in copies {
+            let user = copy.to;
+            match self.registry.with(user, |slot| slot.accept(copy, routing)) {
+                Next::HandOver(server, _) => handed.entry(server).or_default().push(user),
+                Next::Locate => to_locate.push(user),
+                other => self.go(user, other, routing),
+            }
+        }
+        for (server, users) in handed {
+            self.hand_over(&server, routing.handover, message, users);
+        }
+        if !to_locate.is_empty() {
+            self.locate(to_locate);
+        }
+    }
+
+    /// A copy that another server handed to this one.
+    pub fn deliver_here(&self, copy: MessageCopy) {
+        let routing = Routing { has_peers: false, ..self.routing() };
+        let user = copy.to;
+        let next = self.registry.with(user, |slot| {
+            if slot.session.is_none() && slot.writing == 0 {
+                // Not here: back to the server that sent it, which stores it.
+                return Err(copy);
+            }
+            Ok(slot.accept(copy, routing))
+        });
+        match next {
+            Ok(next) => self.go(user, next, routing),
+            Err(copy) => self.settle(copy, Settled::Unavailable),
+        }
+    }
+
+    /// What another server reports of copies that were handed to it.
+    pub(super) fn on_outcome(&self, handover: u64, users: Vec<UserId>, outcome: CopyOutcome) {
+        let settled = match outcome {
+            CopyOutcome::Delivered => Settled::Delivered,
+            CopyOutcome::Stored => Settled::Stored,
+            CopyOutcome::NotHere => {
+                for user in users {
+                    let ours = |slot: &Slot| slot.handed.iter().any(|h| h.handover == handover);
+                    self.store_handed(user, ours);
+                }
+                return;
+            }
+        };
+        for user in users {
+            let copy = self.registry.with(user, |slot| {
+                let at = slot.handed.iter().position(|h| h.handover == handover)?;
+                slot.handed.remove(at).map(|handed| handed.copy)
+            });
+            match copy {
+                Some(copy) => self.settle(copy, settled),
+                None => debug!(target: "bus", "user={user} outcome for a copy stored long since"),
+            }
+        }
+    }
+
+    /// Another server cannot be reached: what it was handed is stored.
+    pub(super) fn on_unreachable_server(&self, server: &ServerId) {
+        let to_this = |slot: &Slot| slot.handed.front().is_some_and(|h| h.server == *server);
+        for user in self.users_where(to_this) {
+            self.store_handed(user, to_this);
+        }
+    }
+
+    /// Stores what other servers have not reported on in time.
+    pub fn store_overdue(&self, now: Instant) {
+        let overdue = |slot: &Slot| slot.handed.front().is_some_and(|h| h.deadline <= now);
+        for user in self.users_where(overdue) {
+            debug!(target: "delivery", "user={user} no outcome in time, storing");
+            self.store_handed(user, overdue);
+        }
+    }
+
+    fn users_where(&self, condition: impl Fn(&Slot) -> bool) -> Vec<UserId> {
+        let mut users = Vec::new();
+        self.registry.for_each(|user, slot| {
+            if condition(slot) {
+                users.push(user);
+            }
+        });
+        users
+    }
+
+    /// Stores everything handed over for a user, oldest first, if `condition`
+    /// still holds.
+    fn store_handed(&self, user: UserId, condition: impl Fn(&Slot) -> bool) {
+        self.store_first(user, |slot| {
+            if !condition(slot) {
+                return Vec::new();
+            }
+            slot.forget_location();
+            slot.handed.drain(..).map(|handed| handed.copy).collect()
+        });
+    }
+
+    /// Stores copies before any that come later for the same recipient.
+    /// `take` finds them under the slot's lock.
+    pub fn store_first(&self, user: UserId, take: impl FnOnce(&mut Slot) -> Vec<MessageCopy>) {
+        let copies = self.registry.with(user, |slot| {
+            let copies = take(slot);
+            if !copies.is_empty() {
+                slot.hold_to_store(copies.len());
+            }
+            copies
+        });
+        if copies.is_empty() {
+            return;
+        }
+        for copy in copies {
+            self.write(copy);
+        }
+        self.let_go(user);
+    }
+
+    /// Lets go of one hold on a user's slot and routes what lined up.
+    pub(super) fn let_go(&self, user: UserId) {
+        if !self.registry.with(user, Slot::let_go) {
+            return;
+        }
+        loop {
+            let routing = self.routing();
+            match self.registry.with(user, |slot| slot.route_held(routing)) {
+                None => return,
+                Some(Next::Locate) => return self.locate(vec![user]),
+                Some(next) => self.go(user, next, routing),
+            }
+        }
+    }
+
+    fn routing(&self) -> Routing {
+        Routing {
+            has_peers: self.bus.has_peers() && self.bus.is_up(),
+            handover: self.handovers.fetch_add(1, Ordering::Relaxed),
+            now: Instant::now(),
+            handover_timeout: self.settings.handover_timeout,
+        }
+    }
+
+    fn go(&self, user: UserId, next: Next, routing: Routing) {
+        match next {
+            Next::Push(session, copy) => self.push(session, copy),
+            Next::Store(copy) => self.write(copy),
+            Next::HandOver(server, message) => {
+                self.hand_over(&server, routing.handover, &message, vec![user]);
+            }
+            Next::Locate => self.locate(vec![user]),
+            Next::Wait => {}
+        }
+    }
+
+    fn push(&self, session: SessionId, copy: MessageCopy) {
+        let crowded = self
+            .mailboxes
+            .get()
+            .and_then(|all| all.get(usize::from(session.reactor)))
+            .is_none_or(|mailbox| mailbox.backlog() > MAILBOX_LIMIT);
+        let refused = if crowded {
+            Some(copy)
+        } else {
+            match self.post(session, Post::Deliver { session, copy }) {
+                Ok(()) => None,
+                Err(Post::Deliver { copy, .. }) => Some(copy),
+                Err(_) => None,
+            }
+        };
+        if let Some(copy) = refused {
+            self.store_first(copy.to, |_| vec![copy]);
+        }
+    }
+
+    /// Gives a copy, already counted as `writing`, to the offline writer.
+    fn write(&self, copy: MessageCopy) {
+        if let Err(copy) = self.writer.insert(copy) {
+            self.registry.with(copy.to, |slot| slot.writing = slot.writing.saturating_sub(1));
+            self.settle(copy, Settled::Overloaded);
+        }
+    }
+
+    fn hand_over(
+        &self,
+        server: &ServerId,
+        handover: u64,
+        message: &Arc<Message>,
+        users: Vec<UserId>,
+    ) {
+        let sent = match body_of(message) {
+            Some(body) => {
+                let item = Item::Message {
+                    handover,
+                    to: users.clone(),
+                    sender: message.sender,
+                    mid: String::from_utf8_lossy(&message.mid).into_owned(),
+                    body,
+                };
+                self.bus.send(server, item)
+            }
+            None => Err(BusError::Down),
+        };
+        if let Err(err) = sent {
+            debug!(target: "bus", "server={server} handover failed, storing err={err}");
+            for user in users {
+                self.store_handed(user, |slot| slot.handed.iter().any(|h| h.handover == handover));
+            }
+        }
+    }
+
+    /// Asks the bus where users are whose slots are held for it.
+    fn locate(&self, users: Vec<UserId>) {
+        let Some(this) = self.this() else { return };
+        let asked = users.clone();
+        self.bus.locate(users, Box::new(move |answer| this.on_located(&asked, answer)));
+    }
+
+    fn on_located(&self, users: &[UserId], answer: Result<Vec<Option<Presence>>, BusError>) {
+        let presences = answer.unwrap_or_else(|err| {
+            debug!(target: "bus", "users not located, storing err={err}");
+            Vec::new()
+        });
+        let now = Instant::now();
+        for (index, user) in users.iter().enumerate() {
+            let server = presences
+                .get(index)
+                .and_then(Option::as_ref)
+                .map(|presence| presence.server.clone())
+                .filter(|server| *server != self.settings.server_id);
+            self.registry.with(*user, |slot| slot.located(server, now));
+            self.let_go(*user);
+        }
+    }
+
+    /// The copies that are under way, stored: for a server that stops.
+    pub(super) fn store_all_under_way(&self) {
+        for user in self.users_where(|_| true) {
+            self.store_first(user, Slot::take_under_way);
+        }
+    }
+
+    /// A session's socket has taken messages: the live ones are settled, the
+    /// rows of the others deleted.
+    pub fn confirmed(&self, session: SessionId, confirmed: Confirmed) {
+        for copy in confirmed.delivered {
+            self.settle(copy, Settled::Delivered);
+        }
+        if !confirmed.deletions.is_empty() {
+            self.writer.delete(session, confirmed.deletions);
+        }
+    }
+
+    /// Tells the server on which each of these users is, if it is another
+    /// one, that rows were committed; then counts them as written.
+    pub(super) fn nudge_elsewhere(&self, written: Vec<(UserId, u32)>) {
+        let Some(this) = self.this() else { return };
+        let users: Vec<UserId> = written.iter().map(|(user, _)| *user).collect();
+        self.bus.locate(
+            users,
+            Box::new(move |answer| {
+                let presences = answer.unwrap_or_default();
+                for (index, (user, count)) in written.into_iter().enumerate() {
+                    if let Some(Some(presence)) = presences.get(index)
+                        && presence.server != this.settings.server_id
+                        && let Err(err) = this.bus.send(&presence.server, Item::Nudge { user })
+                    {
+                        warn!(target: "bus", "user={user} not nudged, the sweep will err={err}");
+                    }
+                    this.written_and_nudged(user, count);
+                }
+            }),
+        );
+    }
+
+    /// Rows were committed and, where the user is elsewhere, that server has
+    /// been nudged. A session here goes behind.
+    pub(super) fn written_and_nudged(&self, user: UserId, count: u32) {
+        let session = self.registry.with(user, |slot| {
+            slot.writing = slot.writing.saturating_sub(count);
+            nudge_slot(slot)
+        });
+        if let Some(session) = session {
+            self.tell(session, Post::Nudged { session });
+        }
+    }
+
+    /// Rows may wait for this user: a session here goes behind.
+    pub fn nudge_here(&self, user: UserId) {
+        if let Some(session) = self.registry.with(user, nudge_slot) {
+            self.tell(session, Post::Nudged { session });
+        }
+    }
+
+    /// A session's read found nothing beyond what it has: it goes live, if it
+    /// has not been nudged since that read began.
+    pub fn try_go_live(&self, user: UserId, session: SessionId, nudges: u32) -> bool {
+        self.registry.with(user, |slot| match &mut slot.session {
+            Some(here) if here.id == session && here.nudges == nudges => {
+                here.behind = false;
+                true
+            }
+            _ => false,
+        })
+    }
+
+    /// A session goes behind by itself; `unconfirmed` is stored before
+    /// anything that comes later.
+    pub fn go_behind(&self, user: UserId, session: SessionId, unconfirmed: Vec<MessageCopy>) {
+        self.store_first(user, |slot| {
+            if let Some(here) = slot.session.as_mut().filter(|here| here.id == session) {
+                here.behind = true;
+            }
+            unconfirmed
+        });
+    }
+
+    /// The nudges that this user's session has had; a read begins with it.
+    pub fn nudges(&self, user: UserId) -> u32 {
+        self.registry.session(user).map_or(0, |session| session.nudges)
+    }
+}
+
+/// Marks a slot's session behind; whom to tell.
+fn nudge_slot(slot: &mut Slot) -> Option<SessionId> {
+    let session = slot.session.as_mut()?;
+    session.behind = true;
+    session.nudges = session.nudges.wrapping_add(1);
+    Some(session.id)
+}
+
+fn body_of(message: &Message) -> Option<Box<RawValue>> {
+    let text = String::from_utf8(message.body.to_vec()).ok()?;
+    RawValue::from_string(text).ok()
+}
+
+/// A copy that came from another server.
+pub(super) fn remote_copy(
+    to: UserId,
+    message: &Arc<Message>,
+    server: &ServerId,
+    handover: u64,
+) -> MessageCopy {
+    let origin = Origin::Server { server: server.clone(), handover };
+    MessageCopy { to, message: message.clone(), origin }
+}

@@ -1,0 +1,185 @@
+//! What one logged-in session has been sent and not yet confirmed, and how it
+//! catches up with the table of missed messages. Pure state; its reactor
+//! carries out what the methods return.
+//!
+//! A session starts *behind*: fed from the table only, always read from the
+//! lowest row, until a read finds nothing more. Then it is *live*. A nudge
+//! (rows were committed for it) puts it behind again.
+//!
+//! For a client that does not confirm, a message is delivered once the socket
+//! has taken its bytes; `end` is the offset in the connection's outgoing
+//! stream that says so.
+
+use std::collections::VecDeque;
+
+use super::message::{MessageCopy, Origin};
+use super::session::Identity;
+use crate::model::{OfflineOp, OfflinePage};
+
+/// So many unconfirmed pushes put a session behind.
+pub const MOST_UNCONFIRMED: usize = 512;
+
+/// A session's pushes.
+#[derive(Debug)]
+pub struct Feed {
+    /// Whose session it is.
+    pub identity: Identity,
+    phase: Phase,
+    unconfirmed: VecDeque<Unconfirmed>,
+    /// Deletions with the writer, not yet committed.
+    deletions: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Live,
+    /// The next read waits until everything sent is confirmed and deleted, so
+    /// that it finds only what has not been sent.
+    Behind,
+    Reading,
+}
+
+#[derive(Debug)]
+struct Unconfirmed {
+    end: u64,
+    what: Sent,
+}
+
+#[derive(Debug)]
+enum Sent {
+    /// A live push. `stored`: it is in the table (or with the writer) too.
+    Copy { copy: MessageCopy, stored: bool },
+    /// Missed messages, in a login's answer or as pushes.
+    Rows(Vec<i64>),
+}
+
+/// What a confirmation leads to.
+#[derive(Debug, Default)]
+pub struct Confirmed {
+    /// Copies to settle as delivered.
+    pub delivered: Vec<MessageCopy>,
+    /// Deletions to give to the writer, in one job.
+    pub deletions: Vec<OfflineOp>,
+}
+
+impl Feed {
+    /// The feed of a session that has just logged in, behind.
+    pub fn new(identity: Identity) -> Feed {
+        Feed { identity, phase: Phase::Behind, unconfirmed: VecDeque::new(), deletions: 0 }
+    }
+
+    /// Missed messages were queued up to `end`.
+    pub fn sent_rows(&mut self, end: u64, rows: Vec<i64>) {
+        if !rows.is_empty() {
+            self.unconfirmed.push_back(Unconfirmed { end, what: Sent::Rows(rows) });
+        }
+    }
+
+    /// A live push was queued up to `end`. Whether the session has too many
+    /// unconfirmed now and must go behind.
+    pub fn sent_copy(&mut self, end: u64, copy: MessageCopy) -> bool {
+        let what = Sent::Copy { copy, stored: false };
+        self.unconfirmed.push_back(Unconfirmed { end, what });
+        self.phase == Phase::Live && self.unconfirmed.len() >= MOST_UNCONFIRMED
+    }
+
+    /// The socket has taken everything up to `offset`.
+    pub fn written(&mut self, offset: u64) -> Confirmed {
+        let mut confirmed = Confirmed::default();
+        while self.unconfirmed.front().is_some_and(|first| first.end <= offset) {
+            let Some(first) = self.unconfirmed.pop_front() else { break };
+            match first.what {
+                Sent::Rows(rows) => {
+                    confirmed.deletions.push(OfflineOp::DeleteRows { to: self.identity.user, rows })
+                }
+                Sent::Copy { copy, stored: true } => {
+                    confirmed.deletions.push(OfflineOp::DeleteMessage {
+                        to: copy.to,
+                        sender: copy.message.sender,
+                        mid: copy.message.mid.clone(),
+                    });
+                }
+                Sent::Copy { copy, stored: false } => confirmed.delivered.push(copy),
+            }
+        }
+        if self.unconfirmed.is_empty() {
+            // An idle session holds no memory for what it once had in flight.
+            self.unconfirmed = VecDeque::new();
+        }
+        if !confirmed.deletions.is_empty() {
+            self.deletions += 1;
+        }
+        confirmed
+    }
+
+    /// A deletion was committed.
+    pub fn deleted(&mut self) {
+        self.deletions = self.deletions.saturating_sub(1);
+    }
+
+    /// The session is behind from now on. Copies that are not in the table
+    /// are returned to be stored, so that whatever happens to the connection
+    /// they stand there before all that comes later.
+    pub fn go_behind(&mut self) -> Vec<MessageCopy> {
+        if self.phase != Phase::Live {
+            return Vec::new();
+        }
+        self.phase = Phase::Behind;
+        let mut to_store = Vec::new();
+        for unconfirmed in &mut self.unconfirmed {
+            if let Sent::Copy { copy, stored: stored @ false } = &mut unconfirmed.what {
+                *stored = true;
+                let origin = std::mem::replace(&mut copy.origin, Origin::Nobody);
+                let message = copy.message.clone();
+                to_store.push(MessageCopy { to: copy.to, message, origin });
+            }
+        }
+        to_store
+    }
+
+    /// Whether to read a page now; if so, [`Feed::page`] or
+    /// [`Feed::read_failed`] comes next.
+    pub fn begin_read(&mut self) -> bool {
+        let ready = self.phase == Phase::Behind && self.is_drained();
+        if ready {
+            self.phase = Phase::Reading;
+        }
+        ready
+    }
+
+    /// A page was read. The caller pushes its rows, tells [`Feed::sent_rows`],
+    /// and if the page was the last tries to go live.
+    pub fn page(&mut self, page: &OfflinePage) -> bool {
+        self.phase = Phase::Behind;
+        page.exhausted
+    }
+
+    /// The read failed; try again later.
+    pub fn read_failed(&mut self) {
+        self.phase = Phase::Behind;
+    }
+
+    /// The registry agreed: the session is live.
+    pub fn went_live(&mut self) {
+        self.phase = Phase::Live;
+    }
+
+    fn is_drained(&self) -> bool {
+        self.unconfirmed.is_empty() && self.deletions == 0
+    }
+
+    /// The session has ended: copies that the socket has not taken and that
+    /// are not in the table, in order.
+    pub fn into_unconfirmed(self) -> Vec<MessageCopy> {
+        let copies =
+            self.unconfirmed.into_iter().filter_map(|unconfirmed| match unconfirmed.what {
+                Sent::Copy { copy, stored: false } => Some(copy),
+                Sent::Copy { stored: true, .. } | Sent::Rows(_) => None,
+            });
+        copies.collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;

@@ -1,0 +1,331 @@
+//! Per recipient: the session here, if there is one, and where copies are on
+//! their way. One slot per user who is online here or has copies under way.
+//!
+//! Invariants, under one shard's leaf lock:
+//! - A copy is pushed live only while nothing of this server's for the same
+//!   recipient is with the offline writer (`writing`), handed over to another
+//!   server (`handed`) or held (`hold`): so copies of one sender cannot
+//!   overtake each other.
+//! - `hold` is set while some thread moves copies of this recipient outside
+//!   the lock; later copies line up in it and are routed when it is let go.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::message::{Message, MessageCopy};
+use super::session::SessionId;
+use crate::model::{ServerId, UserId};
+
+/// Why a lock is never found poisoned.
+pub(super) const NEVER_POISONED: &str = "a panic ends the process";
+
+/// A power of two, well above the number of reactors and workers.
+const SHARDS: usize = 64;
+
+/// How long a located server is remembered. A wrong guess bounces back.
+const LOCATION_TTL: Duration = Duration::from_secs(3);
+
+/// A session of a user on this server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSession {
+    /// Its connection.
+    pub id: SessionId,
+    /// Its claim's random number.
+    pub claim: i64,
+    /// Fed from the table only: new copies go to the offline writer.
+    pub behind: bool,
+    /// How often rows were committed for it: a read that began before the
+    /// latest of these may have missed something.
+    pub nudges: u32,
+}
+
+/// Where the user was last located.
+#[derive(Debug, Default)]
+enum Location {
+    #[default]
+    Unknown,
+    /// On this server of the cluster, as seen then.
+    At(ServerId, Instant),
+    /// Nowhere else; holds only until the held copies are routed.
+    Nowhere,
+}
+
+/// A copy that another server has and this one keeps until the outcome comes.
+#[derive(Debug)]
+pub struct Handed {
+    /// The number of the handover.
+    pub handover: u64,
+    /// To whom.
+    pub server: ServerId,
+    /// When this server stores it after all.
+    pub deadline: Instant,
+    /// The copy.
+    pub copy: MessageCopy,
+}
+
+#[derive(Debug, Default)]
+struct Hold {
+    holders: u32,
+    /// Somebody routes the queue; nobody else does.
+    flushing: bool,
+    queue: VecDeque<MessageCopy>,
+}
+
+/// What is known of one recipient.
+#[derive(Debug, Default)]
+pub struct Slot {
+    /// The session here.
+    pub session: Option<LocalSession>,
+    /// A login of this user is under way here.
+    pub logging_in: bool,
+    /// Copies with the offline writer, not yet committed and nudged.
+    pub writing: u32,
+    /// Copies with another server, oldest first; all with the same one.
+    pub handed: VecDeque<Handed>,
+    location: Location,
+    hold: Option<Box<Hold>>,
+}
+
+/// What is to be done with a copy, outside the lock.
+#[derive(Debug)]
+pub enum Next {
+    /// Push it to this live session.
+    Push(SessionId, MessageCopy),
+    /// Give it to the offline writer; `writing` counts it already.
+    Store(MessageCopy),
+    /// Send this message to this server; `handed` keeps the copy already.
+    HandOver(ServerId, Arc<Message>),
+    /// It is held; ask the bus where the user is.
+    Locate,
+    /// It is held; whoever holds the slot goes on with it.
+    Wait,
+}
+
+/// What routing needs to know beside the slot.
+#[derive(Debug, Clone, Copy)]
+pub struct Routing {
+    /// Whether the bus reaches other servers now.
+    pub has_peers: bool,
+    /// The number under which a copy is handed over, if it is.
+    pub handover: u64,
+    /// Now.
+    pub now: Instant,
+    /// How long another server may take.
+    pub handover_timeout: Duration,
+}
+
+impl Slot {
+    /// Decides a new copy's way.
+    pub fn accept(&mut self, copy: MessageCopy, routing: Routing) -> Next {
+        if let Some(hold) = &mut self.hold {
+            hold.queue.push_back(copy);
+            return Next::Wait;
+        }
+        self.route(copy, routing)
+    }
+
+    fn route(&mut self, copy: MessageCopy, routing: Routing) -> Next {
+        if self.writing > 0 {
+            return self.store(copy);
+        }
+        if let Some(front) = self.handed.front() {
+            // What is under way pins the way, or this one could overtake it.
+            let server = front.server.clone();
+            return self.hand_over(server, copy, routing);
+        }
+        if let Some(session) = &self.session {
+            let id = session.id;
+            return if session.behind { self.store(copy) } else { Next::Push(id, copy) };
+        }
+        if !routing.has_peers {
+            return self.store(copy);
+        }
+        match &self.location {
+            Location::At(server, since) if routing.now.duration_since(*since) < LOCATION_TTL => {
+                let server = server.clone();
+                self.hand_over(server, copy, routing)
+            }
+            Location::Nowhere => self.store(copy),
+            Location::At(..) | Location::Unknown => {
+                self.hold().queue.push_front(copy);
+                Next::Locate
+            }
+        }
+    }
+
+    fn store(&mut self, copy: MessageCopy) -> Next {
+        self.writing += 1;
+        Next::Store(copy)
+    }
+
+    fn hand_over(&mut self, server: ServerId, copy: MessageCopy, routing: Routing) -> Next {
+        let deadline = routing.now + routing.handover_timeout;
+        let message = copy.message.clone();
+        self.handed.push_back(Handed {
+            handover: routing.handover,
+            server: server.clone(),
+            deadline,
+            copy,
+        });
+        Next::HandOver(server, message)
+    }
+
+    /// Makes later copies line up until [`Slot::let_go`].
+    fn hold(&mut self) -> &mut Hold {
+        let hold = self.hold.get_or_insert_default();
+        hold.holders += 1;
+        hold
+    }
+
+    /// Takes copies out of the slot's live ways to be stored before all that
+    /// come later: counts them as with the writer and holds the slot, until
+    /// the caller has pushed them and lets go.
+    pub fn hold_to_store(&mut self, copies: usize) {
+        self.writing += u32::try_from(copies).expect("copies of one recipient fit 32 bits");
+        self.hold();
+    }
+
+    /// Remembers where the user is, as the bus says; `None`: nowhere else.
+    pub fn located(&mut self, server: Option<ServerId>, now: Instant) {
+        self.location = match server {
+            Some(server) => Location::At(server, now),
+            None => Location::Nowhere,
+        };
+    }
+
+    /// Forgets where the user was.
+    pub fn forget_location(&mut self) {
+        self.location = Location::Unknown;
+    }
+
+    /// Lets go of one hold. Whether the caller now routes what lined up.
+    pub fn let_go(&mut self) -> bool {
+        let Some(hold) = &mut self.hold else { return false };
+        hold.holders = hold.holders.saturating_sub(1);
+        if hold.holders > 0 || hold.flushing {
+            return false;
+        }
+        hold.flushing = true;
+        true
+    }
+
+    /// Routes the first copy that lined up. `None`: the slot is free again.
+    /// Only for who was told so by [`Slot::let_go`].
+    pub fn route_held(&mut self, routing: Routing) -> Option<Next> {
+        let hold = self.hold.as_mut()?;
+        if hold.holders > 0 {
+            // Held again meanwhile; that holder goes on.
+            hold.flushing = false;
+            return None;
+        }
+        let Some(copy) = hold.queue.pop_front() else {
+            self.hold = None;
+            if matches!(self.location, Location::Nowhere) {
+                self.location = Location::Unknown;
+            }
+            return None;
+        };
+        let next = self.route(copy, routing);
+        if matches!(next, Next::Locate)
+            && let Some(hold) = self.hold.as_mut()
+        {
+            hold.flushing = false;
+        }
+        Some(next)
+    }
+
+    /// Takes out every copy that is under way: held and handed over, oldest
+    /// first. For a server that stops.
+    pub fn take_under_way(&mut self) -> Vec<MessageCopy> {
+        let mut copies: Vec<MessageCopy> = self.handed.drain(..).map(|h| h.copy).collect();
+        if let Some(hold) = &mut self.hold {
+            copies.extend(hold.queue.drain(..));
+        }
+        copies
+    }
+
+    fn is_idle(&self, now: Instant) -> bool {
+        self.session.is_none()
+            && !self.logging_in
+            && self.writing == 0
+            && self.handed.is_empty()
+            && self.hold.is_none()
+            && match &self.location {
+                Location::At(_, since) => now.duration_since(*since) >= LOCATION_TTL,
+                Location::Unknown | Location::Nowhere => true,
+            }
+    }
+}
+
+/// All slots, sharded by user.
+pub struct Registry {
+    shards: Box<[Mutex<HashMap<UserId, Slot>>]>,
+}
+
+impl Registry {
+    /// Knows nobody.
+    pub fn new() -> Registry {
+        Registry { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+    }
+
+    fn shard(&self, user: UserId) -> MutexGuard<'_, HashMap<UserId, Slot>> {
+        self.shards[user.0 as usize % SHARDS].lock().expect(NEVER_POISONED)
+    }
+
+    /// Does something with a user's slot, under its shard's lock. The slot is
+    /// made if need be, and dropped if nothing is left in it.
+    pub fn with<R>(&self, user: UserId, act: impl FnOnce(&mut Slot) -> R) -> R {
+        let mut shard = self.shard(user);
+        let slot = shard.entry(user).or_default();
+        let result = act(slot);
+        let idle = slot.session.is_none() && slot.is_idle(Instant::now());
+        if idle {
+            shard.remove(&user);
+        }
+        result
+    }
+
+    /// Does something with every slot, one shard at a time, and drops those
+    /// in which nothing is left.
+    pub fn for_each(&self, mut act: impl FnMut(UserId, &mut Slot)) {
+        let now = Instant::now();
+        for shard in &self.shards {
+            shard.lock().expect(NEVER_POISONED).retain(|user, slot| {
+                act(*user, slot);
+                !slot.is_idle(now)
+            });
+        }
+    }
+
+    /// The session of a user who is online here.
+    pub fn session(&self, user: UserId) -> Option<LocalSession> {
+        self.shard(user).get(&user).and_then(|slot| slot.session.clone())
+    }
+
+    /// Everybody who is online here, with the session.
+    pub fn sessions(&self) -> Vec<(UserId, LocalSession)> {
+        let mut all = Vec::new();
+        self.for_each(|user, slot| all.extend(slot.session.clone().map(|s| (user, s))));
+        all
+    }
+
+    /// How many copies are under way to other servers or held.
+    pub fn under_way(&self) -> usize {
+        let mut count = 0;
+        self.for_each(|_, slot| {
+            count += slot.handed.len() + slot.hold.as_ref().map_or(0, |hold| hold.queue.len());
+        });
+        count
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Registry {
+        Registry::new()
+    }
+}
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

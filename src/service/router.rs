@@ -1,0 +1,195 @@
+//! From a payload to its handler, and on which threads a handler runs.
+
+use super::effects::Effects;
+use super::session::{Identity, Session};
+use super::{Change, Service};
+use crate::protocol::reply::{self, Nothing};
+use crate::protocol::{Errno, Integer, MsgId, RawRequest, Refusal, Request};
+
+/// Which threads a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// The connection's own reactor: touches memory only.
+    Memory,
+    /// The worker pool: may touch the database.
+    Database,
+    /// The small pool whose threads hash passwords.
+    Password,
+}
+
+/// Where a handler is running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On a reactor, which must not block.
+    Reactor,
+    /// On a thread that may ask the database.
+    Worker,
+}
+
+/// What a handler came to.
+#[derive(Debug)]
+pub enum Handled {
+    /// It is done.
+    Done(Effects),
+    /// It has to run again, on a thread of this lane.
+    Later(Lane),
+}
+
+/// The one table: where each message is handled, and whether it needs a login.
+const fn route(msgid: MsgId) -> (Lane, NeedsLogin) {
+    use Lane::*;
+    use NeedsLogin::*;
+    match msgid {
+        MsgId::Login => (Password, No),
+        MsgId::Register => (Password, No),
+        MsgId::Ping => (Memory, No),
+        MsgId::Logout => (Memory, Yes),
+        // Memory, and again on a worker where the recipient is not known yet.
+        MsgId::OneChat => (Memory, Yes),
+        // Memory, and again on a worker where the members are not cached.
+        MsgId::GroupChat => (Memory, Yes),
+        MsgId::RecvAck => (Memory, Yes),
+        MsgId::AddFriend => (Database, Yes),
+        MsgId::DelFriend => (Database, Yes),
+        MsgId::ShowFriendList => (Database, Yes),
+        MsgId::CreateGroup => (Database, Yes),
+        MsgId::AddGroup => (Database, Yes),
+        MsgId::DelGroup => (Database, Yes),
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum NeedsLogin {
+    Yes,
+    No,
+}
+
+/// What a handler knows of the request beside its fields.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Context {
+    /// To be echoed.
+    pub seq: Option<u64>,
+    /// Where the handler runs.
+    pub place: Place,
+}
+
+impl Service {
+    /// Handles one payload of a session.
+    ///
+    /// On [`Place::Reactor`] this touches memory only; [`Handled::Later`] says
+    /// which pool must call it again, with the same session and payload.
+    pub fn handle(&self, session: &mut Session, payload: &[u8], place: Place) -> Handled {
+        match self.try_handle(session, payload, place) {
+            Ok(handled) => handled,
+            Err(reply) => Handled::Done(Effects::reply(reply)),
+        }
+    }
+
+    /// Answers a payload that is not going to be handled.
+    pub fn refuse(&self, payload: &[u8], refusal: &Refusal) -> Effects {
+        let raw = RawRequest::read(payload).unwrap_or_default();
+        let seq = raw.seq().ok().flatten();
+        Effects::reply(match known_msgid(&raw) {
+            Ok(msgid) => reply::refused(msgid, seq, refusal),
+            Err(_) => reply::error(seq, refusal),
+        })
+    }
+
+    /// As [`Service::handle`]; the error is a refusal's reply. The reasons are
+    /// looked for in the protocol's order: 14, 3, 4, 5, the rest.
+    fn try_handle(
+        &self,
+        session: &mut Session,
+        payload: &[u8],
+        place: Place,
+    ) -> Result<Handled, Vec<u8>> {
+        let raw = RawRequest::read(payload)
+            .map_err(|e| reply::error(None, &Refusal::malformed(e.to_string())))?;
+        let seq = raw.seq().ok().flatten();
+        let msgid = known_msgid(&raw).map_err(|refusal| reply::error(seq, &refusal))?;
+        let (lane, needs_login) = route(msgid);
+        if needs_login == NeedsLogin::Yes && session.identity.is_none() {
+            let refusal = Refusal::new(Errno::NotLoggedIn, "log in first (msgid 1)");
+            return Err(reply::refused(msgid, seq, &refusal));
+        }
+        let refused = |refusal: Refusal| reply::refused(msgid, seq, &refusal);
+        let request = Request::parse(msgid, &raw).map_err(refused)?;
+        if let (Some(identity), Some(id)) = (&session.identity, raw.id)
+            && msgid != MsgId::Login
+            && id.get() != identity.user.to_string()
+        {
+            return Err(refused(Refusal::new(
+                Errno::NotYours,
+                format!("id is not yours: you are {}, leave it out or send that", identity.user),
+            )));
+        }
+        if place == Place::Reactor && lane != Lane::Memory {
+            return Ok(Handled::Later(lane));
+        }
+        let context = Context { seq, place };
+        match (request, session.identity.as_ref()) {
+            (Request::Ping, _) => Ok(done(MsgId::Ping, seq)),
+            (Request::Login(_), Some(_)) => Err(refused(Refusal::new(
+                Errno::NothingToDo,
+                "this connection is logged in already, log out first (msgid 3)",
+            ))),
+            (Request::Login(login), None) => self.login(session, context, login).map_err(refused),
+            (Request::Register { name, password }, _) => {
+                self.register(context, &name, &password).map_err(refused)
+            }
+            (request, Some(identity)) => {
+                self.handle_of_user(session, identity, context, request).map_err(refused)
+            }
+            // Only Login, Register and Ping get here without an identity.
+            (_, None) => Err(refused(Refusal::new(Errno::NotLoggedIn, "log in first (msgid 1)"))),
+        }
+    }
+
+    fn handle_of_user(
+        &self,
+        session: &Session,
+        identity: &Identity,
+        context: Context,
+        request: Request<'_>,
+    ) -> Result<Handled, Refusal> {
+        match request {
+            Request::Logout => Ok(Handled::Done(Effects {
+                change: Change::LogOut(reply::done(MsgId::Logout, context.seq, Nothing {})),
+                ..Effects::default()
+            })),
+            Request::OneChat { to, chat } => {
+                Ok(self.one_chat(session.id, identity, context, to, chat))
+            }
+            Request::GroupChat { group, chat } => {
+                Ok(self.group_chat(session.id, identity, context, group, chat))
+            }
+            Request::AddFriend(friend) => self.add_friend(identity, context, friend),
+            Request::DelFriend(friend) => self.del_friend(identity, context, friend),
+            Request::ShowFriendList => self.show_friend_list(identity, context),
+            Request::CreateGroup { name, description } => {
+                self.create_group(identity, context, &name, &description)
+            }
+            Request::AddGroup(group) => self.add_group(identity, context, group),
+            Request::DelGroup(group) => self.del_group(identity, context, group),
+            // Nobody has logged in with `ack`, so there is nothing to confirm.
+            Request::RecvAck(_) => Ok(Handled::Done(Effects::default())),
+            Request::Ping | Request::Login(_) | Request::Register { .. } => {
+                Err(Refusal::new(Errno::Internal, "this request was routed wrongly"))
+            }
+        }
+    }
+}
+
+fn known_msgid(raw: &RawRequest<'_>) -> Result<MsgId, Refusal> {
+    match raw.msgid() {
+        None => Err(Refusal::malformed("msgid is missing or no integer")),
+        Some(Integer::Huge) => Err(Refusal::new(Errno::UnknownMsgId, "there is no such msgid")),
+        Some(Integer::Small(number)) => MsgId::from_number(number).ok_or_else(|| {
+            Refusal::new(Errno::UnknownMsgId, format!("there is no msgid {number} for requests"))
+        }),
+    }
+}
+
+fn done(msgid: MsgId, seq: Option<u64>) -> Handled {
+    Handled::Done(Effects::reply(reply::done(msgid, seq, Nothing {})))
+}

@@ -1,0 +1,114 @@
+//! Sessions as the service sees them, and what it posts to their reactors.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use super::effects::Effects;
+use super::message::MessageCopy;
+use crate::model::{Claim, OfflinePage, StoreError, UserId};
+
+/// The connection that a session lives on. Never reused in the life of the
+/// process, so that what comes late finds nothing instead of a stranger.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SessionId {
+    /// Which reactor owns the connection.
+    pub reactor: u16,
+    /// The connection's number there.
+    pub serial: NonZeroU64,
+}
+
+impl std::fmt::Display for SessionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.reactor, self.serial)
+    }
+}
+
+/// Who is logged in on a connection. With its reactor, or with the worker
+/// that handles its request; never with both.
+#[derive(Debug)]
+pub struct Session {
+    /// The connection.
+    pub id: SessionId,
+    /// Who is logged in, if anybody is.
+    pub identity: Option<Identity>,
+}
+
+/// A logged-in user.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The user's number.
+    pub user: UserId,
+    /// The user's name, put on every message sent.
+    pub name: Arc<str>,
+    /// What holds the user's login.
+    pub claim: Claim,
+}
+
+/// The way to one reactor. Never blocks.
+pub trait Mailbox: Send + Sync {
+    /// Posts; gives the post back where the reactor has ended.
+    fn post(&self, post: Post) -> Result<(), Post>;
+    /// How many posts wait.
+    fn backlog(&self) -> usize;
+}
+
+/// What other threads tell the reactor that owns a session.
+#[derive(Debug)]
+pub enum Post {
+    /// A worker is done with a request: here is the session back.
+    Done {
+        /// The session as the handler left it.
+        session: Box<Session>,
+        /// What is to be done on its connection.
+        effects: Effects,
+    },
+    /// Push a message to a live session.
+    Deliver {
+        /// The recipient's session.
+        session: SessionId,
+        /// The recipient's copy.
+        copy: MessageCopy,
+    },
+    /// A message is settled: its 106 or 110.
+    Settled {
+        /// The sender's session.
+        session: SessionId,
+        /// The reply's JSON text.
+        reply: Vec<u8>,
+    },
+    /// Messages for this session's user were committed: feed from the table.
+    Nudged {
+        /// The recipient's session.
+        session: SessionId,
+    },
+    /// A page of missed messages was read (or could not be).
+    Page {
+        /// The recipient's session.
+        session: SessionId,
+        /// How often the session had been nudged when the read began.
+        nudges: u32,
+        /// The page.
+        page: Result<OfflinePage, StoreError>,
+    },
+    /// Rows that this session's socket has taken are deleted.
+    Deleted {
+        /// The recipient's session.
+        session: SessionId,
+    },
+    /// The session's log-out is complete: its claim is released.
+    LoggedOut {
+        /// The session.
+        session: SessionId,
+        /// The reply's JSON text.
+        reply: Vec<u8>,
+    },
+    /// End this session, if it still holds this claim.
+    Close {
+        /// The session.
+        session: SessionId,
+        /// The claim's random number.
+        claim: i64,
+        /// The reason in the log.
+        reason: &'static str,
+    },
+}

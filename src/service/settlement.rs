@@ -1,0 +1,195 @@
+//! Telling a sender what became of a message: once per copy, when the
+//! recipient's socket has taken it, when it is committed, or when neither
+//! can be.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use log::debug;
+
+use super::message::{MessageCopy, Origin};
+use super::session::{Post, SessionId};
+use super::{Service, message::Message};
+use crate::bus::Item;
+use crate::bus::item::CopyOutcome;
+use crate::model::{GroupId, UserId};
+use crate::protocol::reply::{self, GroupChatFields, OneChatFields};
+use crate::protocol::{Errno, MsgId, Refusal};
+
+/// What became of one copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// The recipient's client has it.
+    Delivered,
+    /// It is committed in the database.
+    Stored,
+    /// The database did not take it. Nothing is promised.
+    Unavailable,
+    /// Too many copies wait for the database. Nothing is promised.
+    Overloaded,
+}
+
+impl Settled {
+    fn refusal(self) -> Option<Refusal> {
+        match self {
+            Settled::Delivered | Settled::Stored => None,
+            Settled::Unavailable => Some(Refusal::new(
+                Errno::Unavailable,
+                "the message could not be kept, the database is unavailable: \
+                 send it again with the same mid",
+            )),
+            Settled::Overloaded => Some(Refusal::new(
+                Errno::SlowDown,
+                "too many messages wait for the database: \
+                 slow down and send it again with the same mid",
+            )),
+        }
+    }
+}
+
+/// Counts what became of the copies of one group message.
+#[derive(Debug)]
+pub struct GroupTicket {
+    session: SessionId,
+    seq: Option<u64>,
+    group: GroupId,
+    remaining: AtomicU32,
+    delivered: AtomicU32,
+    stored: AtomicU32,
+    unavailable: AtomicBool,
+    overloaded: AtomicBool,
+}
+
+impl GroupTicket {
+    /// A ticket for `copies` copies of a message of this session.
+    pub fn new(session: SessionId, seq: Option<u64>, group: GroupId, copies: u32) -> GroupTicket {
+        GroupTicket {
+            session,
+            seq,
+            group,
+            remaining: AtomicU32::new(copies),
+            delivered: AtomicU32::new(0),
+            stored: AtomicU32::new(0),
+            unavailable: AtomicBool::new(false),
+            overloaded: AtomicBool::new(false),
+        }
+    }
+
+    /// Counts one copy. The 110's text, when it was the last.
+    fn count(&self, mid: &str, settled: Settled) -> Option<Vec<u8>> {
+        match settled {
+            Settled::Delivered => {
+                self.delivered.fetch_add(1, Ordering::Relaxed);
+            }
+            Settled::Stored => {
+                self.stored.fetch_add(1, Ordering::Relaxed);
+            }
+            Settled::Unavailable => self.unavailable.store(true, Ordering::Relaxed),
+            Settled::Overloaded => self.overloaded.store(true, Ordering::Relaxed),
+        }
+        // AcqRel: the last one sees what all the others counted.
+        let last = self.remaining.fetch_sub(1, Ordering::AcqRel) == 1;
+        last.then(|| self.reply(mid))
+    }
+
+    /// The 110's text.
+    pub fn reply(&self, mid: &str) -> Vec<u8> {
+        let failed = if self.unavailable.load(Ordering::Relaxed) {
+            Settled::Unavailable.refusal()
+        } else if self.overloaded.load(Ordering::Relaxed) {
+            Settled::Overloaded.refusal()
+        } else {
+            None
+        };
+        let mut fields =
+            GroupChatFields { mid, groupid: self.group, delivered: None, stored: None };
+        if let Some(refusal) = failed {
+            return reply::refused_with(MsgId::GroupChat, self.seq, &refusal, fields);
+        }
+        fields.delivered = Some(self.delivered.load(Ordering::Relaxed));
+        fields.stored = Some(self.stored.load(Ordering::Relaxed));
+        reply::done(MsgId::GroupChat, self.seq, fields)
+    }
+}
+
+impl Service {
+    /// Tells whoever waits for it what became of a copy.
+    pub fn settle(&self, copy: MessageCopy, settled: Settled) {
+        let MessageCopy { to, message, origin } = copy;
+        match origin {
+            Origin::One { session, seq } => {
+                let reply = one_chat_reply(seq, to, &message, settled);
+                self.tell(session, Post::Settled { session, reply });
+            }
+            Origin::Group(ticket) => {
+                if let Some(reply) = ticket.count(&mid_text(&message), settled) {
+                    let session = ticket.session;
+                    self.tell(session, Post::Settled { session, reply });
+                }
+            }
+            Origin::Server { server, handover } => {
+                let outcome = match settled {
+                    Settled::Delivered => CopyOutcome::Delivered,
+                    Settled::Stored => CopyOutcome::Stored,
+                    Settled::Unavailable | Settled::Overloaded => CopyOutcome::NotHere,
+                };
+                let item = Item::Outcome { handover, users: vec![to], outcome };
+                if let Err(err) = self.bus.send(&server, item) {
+                    // Its deadline tells the other server what we cannot.
+                    debug!(target: "bus", "server={server} user={to} outcome not sent err={err}");
+                }
+            }
+            Origin::Nobody => {}
+        }
+    }
+}
+
+fn one_chat_reply(seq: Option<u64>, to: UserId, message: &Message, settled: Settled) -> Vec<u8> {
+    let mid = mid_text(message);
+    let mut fields = OneChatFields { mid: &mid, to, status: None };
+    match settled.refusal() {
+        Some(refusal) => reply::refused_with(MsgId::OneChat, seq, &refusal, fields),
+        None => {
+            let delivered = settled == Settled::Delivered;
+            fields.status = Some(if delivered { "delivered" } else { "stored" });
+            reply::done(MsgId::OneChat, seq, fields)
+        }
+    }
+}
+
+fn mid_text(message: &Message) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(&message.mid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU64;
+
+    fn ticket(copies: u32) -> GroupTicket {
+        let session = SessionId { reactor: 0, serial: NonZeroU64::MIN };
+        GroupTicket::new(session, Some(9), GroupId(4), copies)
+    }
+
+    #[test]
+    fn a_group_message_is_answered_when_its_last_copy_is_settled() {
+        let ticket = ticket(3);
+        assert_eq!(ticket.count("m", Settled::Delivered), None);
+        assert_eq!(ticket.count("m", Settled::Stored), None);
+        let reply = ticket.count("m", Settled::Delivered).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&reply).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({"msgid":110,"seq":9,"errno":0,"mid":"m","groupid":4,"delivered":2,"stored":1})
+        );
+    }
+
+    #[test]
+    fn a_group_message_with_a_copy_that_could_not_be_kept_promises_nothing() {
+        let ticket = ticket(2);
+        assert_eq!(ticket.count("m", Settled::Unavailable), None);
+        let reply = ticket.count("m", Settled::Delivered).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&reply).unwrap();
+        assert_eq!(json["errno"], 13);
+        assert_eq!(json.get("delivered"), None);
+    }
+}

@@ -1,0 +1,56 @@
+//! The end of a server: everything under way is stored, then all of its users
+//! are set offline at once, and nobody else's.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use log::info;
+
+use super::Service;
+use super::account::presence_of;
+use super::registry::NEVER_POISONED;
+use crate::model::StoreError;
+
+/// How often copies that other servers have not reported on are looked at.
+const OVERDUE_EVERY: Duration = Duration::from_millis(250);
+
+impl Service {
+    /// From now on sessions that end are not released one by one.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// After the reactors have ended: stores what is still on its way to other
+    /// servers, and lets the writer and the releaser end once all is done.
+    pub fn finish_writing(&self) {
+        self.store_all_under_way();
+        self.writer.stop();
+        self.releaser.stop();
+    }
+
+    /// After the writer has ended: takes this server out of the cluster.
+    ///
+    /// # Errors
+    /// The database's; then its users count as online until this server
+    /// starts again or is declared dead.
+    pub fn leave_cluster(&self) -> Result<(), StoreError> {
+        let freed = self.store.stop_server(self.server_id(), self.epoch())?;
+        let ended = std::mem::take(&mut *self.ended_in_stop.lock().expect(NEVER_POISONED));
+        for (user, claim) in ended {
+            self.bus.withdraw(user, presence_of(&claim));
+        }
+        info!(target: "claims", "{freed} users set offline");
+        Ok(())
+    }
+}
+
+/// Stores what other servers have not reported on in time, until `stop` says
+/// something or is dropped.
+///
+/// Thread: "overdue".
+pub fn run_overdue(service: &Service, stop: &Receiver<()>) {
+    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(OVERDUE_EVERY) {
+        service.store_overdue(Instant::now());
+    }
+}
