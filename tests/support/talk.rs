@@ -204,8 +204,7 @@ pub fn text_of(message: &Value) -> String {
 #[track_caller]
 pub fn names_and_states(users: &Value) -> Vec<String> {
     let users = users.as_array().unwrap_or_else(|| panic!("no list: {users}"));
-    let show = |u: &Value| {
-        format!("{}:{}", u["name"].as_str().unwrap(), u["state"].as_str().unwrap())
-    };
+    let show =
+        |u: &Value| format!("{}:{}", u["name"].as_str().unwrap(), u["state"].as_str().unwrap());
     users.iter().map(show).collect()
 }
