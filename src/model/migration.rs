@@ -1,8 +1,8 @@
 //! Numbered schema changes: what both stores agree on about them.
 //!
-//! Each store has a list of its own, in order, numbered from 1 without a gap.
-//! What has been applied stands in the table `SchemaMigration`. A change
-//! that has been released is never edited: the next number corrects it.
+//! Each store has a list of its own, numbered from 1 without a gap. What has
+//! been applied stands in the table `SchemaMigration`. A change that has been
+//! released is never edited: the next number corrects it.
 
 use super::StoreError;
 

@@ -127,10 +127,10 @@ pub trait Store: Send + Sync {
 
     // ---- groups ----
 
-    /// Makes a group with `creator` in it. Errors: `NameTaken`.
+    /// Makes a group with `creator` in it. Errors: `NameTaken`, `NoSuchUser`.
     fn create_group(&self, creator: UserId, name: &str, description: &str) -> Result<GroupId>;
     /// Adds a normal member and returns the group as it then is.
-    /// Errors: `NoSuchGroup`, `AlreadyMember`.
+    /// Errors: `NoSuchGroup`, `NoSuchUser`, `AlreadyMember`.
     fn join_group(&self, group: GroupId, user: UserId) -> Result<Group>;
     /// The creator dissolves the group, a normal member leaves it. Whether it
     /// was dissolved. Errors: `NoSuchGroup`, `NotMember`.

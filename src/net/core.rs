@@ -51,7 +51,7 @@ pub(super) struct Core {
     /// The handler's timers.
     pub timers: Timers<u64>,
     /// The connections' alarms.
-    alarms: Timers<Serial>,
+    pub alarms: Timers<Serial>,
     pub pool: BufferPool,
     /// Set when the reactor was told to end: no more frames.
     pub shutdown_at: Option<Instant>,
@@ -216,7 +216,6 @@ impl Core {
         let mut inbound = conn.inbound.take();
         inbound.clear(&mut self.pool);
         self.mark_dirty(id.serial);
-        self.arm(id.serial);
     }
 
     /// Frees a connection at the end of the turn.

@@ -144,10 +144,13 @@ impl Doorbell {
         Self { asleep: AtomicBool::new(false), waker }
     }
 
-    /// Called by the reactor before its last look at the mailbox.
-    pub(super) fn falling_asleep(&self) {
+    /// Called by the reactor when it has nothing to do: says that it is asleep,
+    /// looks at its mailbox a last time, and may sleep if that is empty. What
+    /// is pushed after that look rings.
+    pub(super) fn may_sleep(&self, mailbox_is_empty: impl FnOnce() -> bool) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
+        mailbox_is_empty()
     }
 
     /// Called by the reactor before it drains its mailbox.

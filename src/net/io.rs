@@ -97,6 +97,12 @@ impl<'a> Io<'a> {
         self.core.connections.values().filter(|c| !c.is_closing()).map(|c| c.id).collect()
     }
 
+    /// Alarms in the heap, stale ones among them.
+    #[cfg(test)]
+    pub(super) fn alarms(&self) -> usize {
+        self.core.alarms.len()
+    }
+
     /// Memory that the connection's buffers take.
     #[cfg(test)]
     pub(super) fn held_bytes(&self, conn: ConnId) -> usize {

@@ -19,10 +19,12 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const SHARE_FROM_BYTES: usize = 4 * 1024;
 /// Chunks that go into one `writev`.
 const SLICES: usize = 32;
-/// Buffers that a pool keeps: at most 4 MiB of them.
-const POOLED: usize = 32;
+/// Memory that the buffers of a pool keep, all together.
+const POOL_BYTES: usize = 4 * 1024 * 1024;
 /// A larger buffer goes back to the allocator.
-const POOLED_BYTES: usize = 2 * CHUNK_BYTES;
+const LARGEST_POOLED_BYTES: usize = 2 * CHUNK_BYTES;
+/// Queues that a pool keeps, each of at most [`SLICES`] chunks.
+const POOLED_QUEUES: usize = 1024;
 
 /// A frame's content, to be copied or shared.
 pub(super) enum Payload<'a> {
@@ -199,7 +201,8 @@ impl Outbound {
                 pool.give(buffer);
             }
         }
-        if chunks.capacity() > 0 && chunks.capacity() <= SLICES && pool.queues.len() < POOLED {
+        if chunks.capacity() > 0 && chunks.capacity() <= SLICES && pool.queues.len() < POOLED_QUEUES
+        {
             pool.queues.push(chunks);
         }
     }
@@ -229,19 +232,26 @@ impl Chunk {
 #[derive(Default)]
 pub(super) struct BufferPool {
     buffers: Vec<Vec<u8>>,
+    /// Capacity of all `buffers`.
+    kept_bytes: usize,
     queues: Vec<VecDeque<Chunk>>,
 }
 
 impl BufferPool {
     /// An empty buffer.
     pub(super) fn take(&mut self) -> Vec<u8> {
-        self.buffers.pop().unwrap_or_default()
+        let buffer = self.buffers.pop().unwrap_or_default();
+        self.kept_bytes -= buffer.capacity();
+        buffer
     }
 
     /// Takes a buffer back; what it held is forgotten.
     pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
-        if (1..=POOLED_BYTES).contains(&buffer.capacity()) && self.buffers.len() < POOLED {
+        let bytes = buffer.capacity();
+        let fits = (1..=LARGEST_POOLED_BYTES).contains(&bytes);
+        if fits && self.kept_bytes + bytes <= POOL_BYTES {
             buffer.clear();
+            self.kept_bytes += bytes;
             self.buffers.push(buffer);
         }
     }

@@ -114,13 +114,9 @@ impl<H: Handler> Reactor<H> {
     /// Waits for something to do.
     fn poll(&mut self) -> io::Result<()> {
         let mut timeout = Some(Duration::ZERO);
-        if !self.core.must_not_sleep() {
-            self.doorbell.falling_asleep();
-            // The last look: what is pushed from here on rings.
-            if self.mailbox.is_empty() {
-                let deadline = self.core.next_deadline();
-                timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            }
+        if !self.core.must_not_sleep() && self.doorbell.may_sleep(|| self.mailbox.is_empty()) {
+            let deadline = self.core.next_deadline();
+            timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         }
         let polled = self.core.poll.poll(&mut self.events, timeout);
         self.doorbell.awake();

@@ -13,9 +13,9 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, info};
+use log::debug;
 
-use super::peer::{Peer, conn_id, session_id};
+use super::peer::{LogOut, Peer, conn_id, session_id};
 use super::pools::{Job, Pools};
 use crate::model::{OfflinePage, StoreError};
 use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io};
@@ -95,12 +95,28 @@ impl Gateway {
         self.catch_up(io, conn);
     }
 
+    /// Begins a log-out: nothing new is pushed, and what is queued already is
+    /// written before the session ends, so that it is not stored as well.
     fn log_out(&mut self, conn: ConnId, reply: Vec<u8>) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         if let Some(session) = &mut peer.session {
             session.identity = None;
         }
-        peer.logging_out = true;
+        peer.log_out = LogOut::Draining(reply);
+        if let Some(feed) = &peer.feed {
+            self.service.go_behind(feed.identity.user, session_id(conn), Vec::new());
+        }
+        self.end_drained(conn);
+    }
+
+    /// Ends the session of a connection that logs out, once the socket has
+    /// taken what was queued.
+    fn end_drained(&mut self, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        if peer.feed.as_ref().is_some_and(|feed| !feed.is_confirmed()) {
+            return;
+        }
+        let Some(reply) = peer.log_out.drained() else { return };
         let session = session_id(conn);
         let service = self.service.clone();
         let answer: Box<dyn FnOnce() + Send> =
@@ -118,9 +134,7 @@ impl Gateway {
     /// Reads the next page for a session that is behind, once everything that
     /// it was sent is confirmed.
     fn catch_up(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let Some(feed) = self.peers.get_mut(&conn).and_then(|peer| peer.feed.as_mut()) else {
-            return;
-        };
+        let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
         if !feed.begin_read() {
             return;
         }
@@ -138,9 +152,7 @@ impl Gateway {
         nudges: u32,
         page: Result<OfflinePage, StoreError>,
     ) {
-        let Some(feed) = self.peers.get_mut(&conn).and_then(|peer| peer.feed.as_mut()) else {
-            return;
-        };
+        let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
         let user = feed.identity.user;
         let page = match page {
             Ok(page) => page,
@@ -174,7 +186,7 @@ impl Gateway {
         let feed = self
             .peers
             .get_mut(&conn)
-            .and_then(|peer| peer.feed.as_mut())
+            .and_then(Peer::open_feed)
             .filter(|feed| feed.identity.user == copy.to);
         let Some(feed) = feed else {
             return self.service.store_first(copy.to, |_| vec![copy]);
@@ -190,7 +202,7 @@ impl Gateway {
     }
 
     fn go_behind(&mut self, conn: ConnId) {
-        if let Some(feed) = self.peers.get_mut(&conn).and_then(|peer| peer.feed.as_mut()) {
+        if let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) {
             let user = feed.identity.user;
             let unconfirmed = feed.go_behind();
             self.service.go_behind(user, session_id(conn), unconfirmed);
@@ -293,6 +305,7 @@ impl Handler for Gateway {
         };
         let confirmed = feed.written(offset);
         self.service.confirmed(session_id(conn), confirmed);
+        self.end_drained(conn);
         self.catch_up(io, conn);
     }
 
@@ -305,16 +318,9 @@ impl Handler for Gateway {
 
     fn on_close(&mut self, _io: &mut Io<'_>, conn: ConnId, reason: &CloseReason) {
         let Some(peer) = self.peers.remove(&conn) else { return };
-        let user = peer.feed.as_ref().map(|feed| feed.identity.user);
-        let shown = user.map_or_else(|| "-".to_owned(), |user| user.to_string());
-        match reason {
-            CloseReason::SlowReader { .. } | CloseReason::WriteStalled(_) => {
-                info!(target: "gateway", "conn={conn} user={shown} closed: {reason}");
-            }
-            _ => debug!(target: "gateway", "conn={conn} user={shown} closed: {reason}"),
-        }
         if let Some(feed) = peer.feed {
             let identity = feed.identity.clone();
+            debug!(target: "gateway", "conn={conn} user={} session ended: {reason}", identity.user);
             let unconfirmed = feed.into_unconfirmed();
             self.service.end_session(session_id(conn), &identity, unconfirmed, None);
         }
@@ -348,7 +354,7 @@ impl Handler for Gateway {
             Post::LoggedOut { session, reply } => {
                 let conn = conn_id(session);
                 if let Some(peer) = self.peers.get_mut(&conn) {
-                    peer.logging_out = false;
+                    peer.log_out = LogOut::No;
                     peer.asked_at = io.now();
                     if io.send(conn, &reply).is_none() {
                         debug!(target: "gateway", "conn={conn} closing, a log-out is not answered");

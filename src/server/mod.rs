@@ -84,6 +84,8 @@ impl Server {
         let settings = Settings {
             server_id: id.as_str().into(),
             max_frame: config.max_frame as usize,
+            // A page must never look like a slow reader's queue.
+            page_bytes: config.max_frame.min(config.max_outbound / 2) as usize,
             handover_timeout: config.ack_timeout + HANDOVER_GRACE,
             offline_queue: config.offline_queue as usize,
         };

@@ -17,7 +17,7 @@ pub(super) struct Peer {
     /// The peer has closed its side.
     pub half_closed: bool,
     /// Its log-out is under way.
-    pub logging_out: bool,
+    pub log_out: LogOut,
     /// End it if it turns out to hold this claim (its login is under way).
     pub close_claim: Option<i64>,
     /// When it last asked for something.
@@ -31,15 +31,44 @@ impl Peer {
             feed: None,
             awaiting: 0,
             half_closed: false,
-            logging_out: false,
+            log_out: LogOut::No,
             close_claim: None,
             asked_at: now,
         }
     }
 
+    /// The feed, while it may be pushed to.
+    pub fn open_feed(&mut self) -> Option<&mut Feed> {
+        self.feed.as_deref_mut().filter(|_| matches!(self.log_out, LogOut::No))
+    }
+
     /// Whether nothing is under way that will still be answered.
     pub fn is_answered(&self) -> bool {
-        self.session.is_some() && self.awaiting <= 0 && !self.logging_out
+        self.session.is_some() && self.awaiting <= 0 && matches!(self.log_out, LogOut::No)
+    }
+}
+
+/// How far a log-out has come.
+pub(super) enum LogOut {
+    /// Nobody is logging out.
+    No,
+    /// What was queued for the client still goes to its socket; then the
+    /// session ends and this is the reply.
+    Draining(Vec<u8>),
+    /// The session has ended; its claim is being let go.
+    Releasing,
+}
+
+impl LogOut {
+    /// Takes the reply of a log-out that has drained.
+    pub fn drained(&mut self) -> Option<Vec<u8>> {
+        match std::mem::replace(self, LogOut::Releasing) {
+            LogOut::Draining(reply) => Some(reply),
+            other => {
+                *self = other;
+                None
+            }
+        }
     }
 }
 

@@ -195,7 +195,7 @@ impl Service {
     /// # Errors
     /// The database's.
     pub fn read_page(&self, user: UserId) -> crate::model::store::Result<OfflinePage> {
-        self.store.offline_page(user, PAGE_ROWS, self.settings.max_frame)
+        self.store.offline_page(user, PAGE_ROWS, self.settings.page_bytes)
     }
 
     fn announce(&self, identity: &Identity) {

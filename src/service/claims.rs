@@ -43,7 +43,7 @@ pub fn run(service: &Arc<Service>, events: &Receiver<Event>) {
         match events.recv_deadline(next_beat) {
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             Ok(Event::BusUp) => {
-                log_failure("presence and sweep", watch.after_bus_up());
+                log_failure("presence and sweep", watch.refresh());
                 continue;
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -58,6 +58,8 @@ pub fn run(service: &Arc<Service>, events: &Receiver<Event>) {
         if now >= next_audit {
             next_audit = now + AUDIT_EVERY;
             log_failure("audit of claims", watch.audit());
+            // Redis may have lost its keys without losing a connection.
+            log_failure("presence and sweep", watch.refresh());
         }
     }
 }
@@ -109,7 +111,8 @@ impl<'a> Watch<'a> {
         error!(
             target: "claims",
             "this server was declared dead by another one (was it stopped, or cut off from the \
-             database?): closing all sessions and starting afresh"
+             database, or does another server have the same --server-id?): closing all sessions \
+             and starting afresh"
         );
         let epoch = random_positive();
         service.store.start_server(service.server_id(), epoch)?;
@@ -164,7 +167,7 @@ impl<'a> Watch<'a> {
 
     /// Presence is written again for claims that stand in the database, and
     /// what other servers stored meanwhile is looked for.
-    fn after_bus_up(&mut self) -> Result<()> {
+    fn refresh(&mut self) -> Result<()> {
         let service = self.service;
         if service.bus.has_peers() {
             for held in service.store.claims_of(service.server_id(), service.epoch())? {

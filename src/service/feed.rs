@@ -165,7 +165,12 @@ impl Feed {
     }
 
     fn is_drained(&self) -> bool {
-        self.unconfirmed.is_empty() && self.deletions == 0
+        self.is_confirmed() && self.deletions == 0
+    }
+
+    /// Whether everything that was sent is confirmed.
+    pub fn is_confirmed(&self) -> bool {
+        self.unconfirmed.is_empty()
     }
 
     /// The session has ended: copies that the socket has not taken and that

@@ -1,1 +1,99 @@
+use std::sync::Arc;
 
+use super::super::message::Message;
+use super::*;
+use crate::model::{Claim, OfflineRow, UserId};
+
+fn feed() -> Feed {
+    let claim = Claim { server: "a:1".into(), epoch: 1, number: 1 };
+    Feed::new(Identity { user: UserId(2), name: "bob".into(), claim })
+}
+
+fn live_feed() -> Feed {
+    let mut feed = feed();
+    assert!(feed.begin_read());
+    assert!(feed.page(&OfflinePage { rows: Vec::new(), exhausted: true }));
+    feed.went_live();
+    feed
+}
+
+fn copy(mid: &str) -> MessageCopy {
+    let message = Message { sender: UserId(1), mid: mid.as_bytes().into(), body: Arc::from([]) };
+    MessageCopy { to: UserId(2), message: Arc::new(message), origin: Origin::Nobody }
+}
+
+fn row(row: i64) -> OfflineRow {
+    OfflineRow { row, sender: UserId(1), mid: vec![1], message: "{}".into() }
+}
+
+#[test]
+fn a_copy_is_delivered_when_the_socket_has_taken_its_last_byte() {
+    let mut feed = live_feed();
+    feed.sent_copy(100, copy("m1"));
+    feed.sent_copy(200, copy("m2"));
+    assert!(feed.written(99).delivered.is_empty());
+    assert_eq!(feed.written(199).delivered.len(), 1);
+    assert_eq!(feed.written(200).delivered.len(), 1);
+}
+
+#[test]
+fn rows_are_deleted_only_after_the_socket_has_taken_them() {
+    let mut feed = feed();
+    feed.sent_rows(500, vec![1, 2]);
+    assert!(feed.written(499).deletions.is_empty());
+    let confirmed = feed.written(500);
+    assert!(
+        matches!(&confirmed.deletions[..], [OfflineOp::DeleteRows { rows, .. }] if *rows == [1, 2])
+    );
+}
+
+#[test]
+fn the_next_page_is_read_only_when_the_last_one_is_deleted() {
+    let mut feed = feed();
+    assert!(feed.begin_read());
+    assert!(!feed.begin_read(), "one read at a time");
+    assert!(!feed.page(&OfflinePage { rows: vec![row(1)], exhausted: false }));
+    feed.sent_rows(10, vec![1]);
+    assert!(!feed.begin_read(), "the row would be read again");
+    feed.written(10);
+    assert!(!feed.begin_read(), "it is not deleted yet");
+    feed.deleted();
+    assert!(feed.begin_read());
+}
+
+#[test]
+fn a_session_that_goes_behind_stores_what_it_has_not_confirmed() {
+    let mut feed = live_feed();
+    feed.sent_copy(100, copy("m1"));
+    let stored = feed.go_behind();
+    assert_eq!(stored.len(), 1);
+    assert!(feed.go_behind().is_empty(), "once");
+    // Taken after all: the row that was written for it goes again.
+    let confirmed = feed.written(100);
+    assert!(confirmed.delivered.is_empty());
+    assert!(matches!(&confirmed.deletions[..], [OfflineOp::DeleteMessage { .. }]));
+}
+
+#[test]
+fn too_many_unconfirmed_pushes_put_a_live_session_behind() {
+    let mut feed = live_feed();
+    for n in 1..MOST_UNCONFIRMED as u64 {
+        assert!(!feed.sent_copy(n, copy("m")));
+    }
+    assert!(feed.sent_copy(MOST_UNCONFIRMED as u64, copy("m")));
+    assert_eq!(feed.go_behind().len(), MOST_UNCONFIRMED);
+}
+
+#[test]
+fn what_a_connection_leaves_behind_is_what_is_not_in_the_table() {
+    let mut feed = feed();
+    feed.sent_rows(10, vec![1]);
+    feed.page(&OfflinePage::default());
+    feed.went_live();
+    feed.sent_copy(20, copy("m1"));
+    feed.sent_copy(30, copy("m2"));
+    feed.written(20);
+    let left = feed.into_unconfirmed();
+    assert_eq!(left.len(), 1);
+    assert_eq!(&*left[0].message.mid, b"m2");
+}

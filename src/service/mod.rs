@@ -66,6 +66,8 @@ pub struct Settings {
     /// The frame limit, in bytes: how long a login answer may get through its
     /// missed messages.
     pub max_frame: usize,
+    /// How much text of missed messages is read at once, in bytes.
+    pub page_bytes: usize,
     /// How long a recipient's server may take to report an outcome, before
     /// the sender's server stores what it holds.
     pub handover_timeout: Duration,

@@ -193,15 +193,51 @@ impl Writer<'_> {
 
         let result = self.service.store.apply_offline(&ops);
         let copies: Vec<MessageCopy> = copies.into_iter().map(|(copy, _)| copy).collect();
+        self.count_out(&copies);
+        self.overdue.extend(deletions.into_iter().map(|(deletion, _)| deletion));
+        match result {
+            Ok(()) => self.committed(copies),
+            // Away or hung: the rest of the batch would fare no better.
+            Err(err @ StoreError::Unavailable(_)) => self.failed(copies, &err),
+            Err(err) => self.write_singly(copies, &err),
+        }
+    }
+
+    /// Something in a batch was refused for good: each by itself, so that it
+    /// fails alone.
+    fn write_singly(&mut self, copies: Vec<MessageCopy>, err: &StoreError) {
+        error!(target: "offline", "a batch was refused, writing it one by one err={err}");
+        let store = &self.service.store;
+        let (mut kept, mut refused) = (Vec::new(), Vec::new());
+        self.overdue.retain(|deletion| match store.apply_offline(&deletion.ops) {
+            Ok(()) => {
+                let session = deletion.session;
+                self.service.tell(session, Post::Deleted { session });
+                false
+            }
+            Err(err) => {
+                error!(target: "offline", "conn={} a deletion is put off err={err}", deletion.session);
+                true
+            }
+        });
+        for copy in copies {
+            match store.apply_offline(&[insertion(copy.to, &copy.message)]) {
+                Ok(()) => kept.push(copy),
+                Err(err) => {
+                    error!(target: "offline", "user={} a message was refused err={err}", copy.to);
+                    refused.push(copy);
+                }
+            }
+        }
+        self.settle_stored(kept);
+        self.settle_refused(refused);
+    }
+
+    fn count_out(&self, copies: &[MessageCopy]) {
         let counters = &self.service.writer;
         counters.copies.fetch_sub(copies.len(), Ordering::Relaxed);
         let bytes = copies.iter().map(|copy| copy.message.body.len()).sum();
         counters.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.overdue.extend(deletions.into_iter().map(|(deletion, _)| deletion));
-        match result {
-            Ok(()) => self.committed(copies),
-            Err(err) => self.failed(copies, &err),
-        }
     }
 
     fn committed(&mut self, copies: Vec<MessageCopy>) {
@@ -212,6 +248,10 @@ impl Writer<'_> {
             let session = deletion.session;
             self.service.tell(session, Post::Deleted { session });
         }
+        self.settle_stored(copies);
+    }
+
+    fn settle_stored(&self, copies: Vec<MessageCopy>) {
         let mut written: HashMap<UserId, u32> = HashMap::new();
         for copy in copies {
             *written.entry(copy.to).or_default() += 1;
@@ -236,6 +276,10 @@ impl Writer<'_> {
         if !std::mem::replace(&mut self.failing, true) {
             error!(target: "offline", "missed messages cannot be kept, senders are told so err={err}");
         }
+        self.settle_refused(copies);
+    }
+
+    fn settle_refused(&self, copies: Vec<MessageCopy>) {
         for copy in copies {
             let user = copy.to;
             self.service.registry.with(user, |slot| slot.writing = slot.writing.saturating_sub(1));

@@ -1,1 +1,177 @@
+use std::num::NonZeroU64;
 
+use super::super::message::Origin;
+use super::*;
+
+const BOB: UserId = UserId(2);
+
+fn copy(mid: &str) -> MessageCopy {
+    let message = Message {
+        sender: UserId(1),
+        mid: mid.as_bytes().into(),
+        body: Arc::from(b"{}".as_slice()),
+    };
+    MessageCopy { to: BOB, message: Arc::new(message), origin: Origin::Nobody }
+}
+
+fn mid(copy: &MessageCopy) -> String {
+    String::from_utf8(copy.message.mid.to_vec()).unwrap()
+}
+
+fn session(behind: bool) -> LocalSession {
+    let id = SessionId { reactor: 0, serial: NonZeroU64::MIN };
+    LocalSession { id, claim: 7, behind, nudges: 0 }
+}
+
+fn routing(handover: u64) -> Routing {
+    Routing {
+        has_peers: true,
+        handover,
+        now: Instant::now(),
+        handover_timeout: Duration::from_secs(7),
+    }
+}
+
+fn stored(next: Next) -> String {
+    match next {
+        Next::Store(copy) => mid(&copy),
+        other => panic!("not stored: {other:?}"),
+    }
+}
+
+/// What a flush does with everything that lined up.
+fn flush(registry: &Registry) -> Vec<String> {
+    let mut ways = Vec::new();
+    while let Some(next) = registry.with(BOB, |slot| slot.route_held(routing(99))) {
+        ways.push(match next {
+            Next::Store(copy) => format!("store {}", mid(&copy)),
+            Next::Push(_, copy) => format!("push {}", mid(&copy)),
+            Next::HandOver(server, message) => {
+                format!("hand {} to {server}", String::from_utf8_lossy(&message.mid))
+            }
+            Next::Locate => "locate".into(),
+            Next::Wait => "wait".into(),
+        });
+    }
+    ways
+}
+
+#[test]
+fn a_live_session_is_pushed_to_and_one_that_is_behind_is_stored_for() {
+    let registry = Registry::new();
+    registry.with(BOB, |slot| slot.session = Some(session(false)));
+    let next = registry.with(BOB, |slot| slot.accept(copy("m1"), routing(1)));
+    assert!(matches!(next, Next::Push(..)));
+    registry.with(BOB, |slot| slot.session = Some(session(true)));
+    assert_eq!(stored(registry.with(BOB, |slot| slot.accept(copy("m2"), routing(2)))), "m2");
+}
+
+#[test]
+fn nothing_overtakes_what_is_with_the_writer() {
+    let registry = Registry::new();
+    registry.with(BOB, |slot| {
+        slot.writing = 1;
+        slot.session = Some(session(false));
+    });
+    let next = registry.with(BOB, |slot| slot.accept(copy("m2"), routing(1)));
+    assert_eq!(stored(next), "m2");
+    registry.with(BOB, |slot| slot.writing = 0);
+    let next = registry.with(BOB, |slot| slot.accept(copy("m3"), routing(2)));
+    assert!(matches!(next, Next::Push(..)));
+}
+
+#[test]
+fn copies_line_up_behind_the_question_where_the_user_is() {
+    let registry = Registry::new();
+    let first = registry.with(BOB, |slot| slot.accept(copy("m1"), routing(1)));
+    assert!(matches!(first, Next::Locate));
+    let second = registry.with(BOB, |slot| slot.accept(copy("m2"), routing(2)));
+    assert!(matches!(second, Next::Wait));
+    registry.with(BOB, |slot| slot.located(Some("b:2".into()), Instant::now()));
+    assert!(registry.with(BOB, Slot::let_go));
+    assert_eq!(flush(&registry), ["hand m1 to b:2", "hand m2 to b:2"]);
+}
+
+#[test]
+fn a_user_who_is_nowhere_is_stored_for_and_asked_for_again_next_time() {
+    let registry = Registry::new();
+    registry.with(BOB, |slot| slot.accept(copy("m1"), routing(1)));
+    registry.with(BOB, |slot| slot.located(None, Instant::now()));
+    assert!(registry.with(BOB, Slot::let_go));
+    assert_eq!(flush(&registry), ["store m1"]);
+    registry.with(BOB, |slot| slot.writing = 0);
+    let next = registry.with(BOB, |slot| slot.accept(copy("m2"), routing(2)));
+    assert!(matches!(next, Next::Locate));
+}
+
+#[test]
+fn what_is_handed_over_pins_the_way_of_what_follows() {
+    let registry = Registry::new();
+    registry.with(BOB, |slot| slot.located(Some("b:2".into()), Instant::now()));
+    registry.with(BOB, |slot| slot.accept(copy("m1"), routing(1)));
+    // The user comes here while m1 is under way: m2 must not overtake it.
+    registry.with(BOB, |slot| slot.session = Some(session(false)));
+    let next = registry.with(BOB, |slot| slot.accept(copy("m2"), routing(2)));
+    assert!(matches!(next, Next::HandOver(..)), "{next:?}");
+}
+
+#[test]
+fn what_is_stored_first_stays_before_what_comes_meanwhile() {
+    let registry = Registry::new();
+    registry.with(BOB, |slot| slot.session = Some(session(false)));
+    // Some thread takes two copies to the writer, outside the lock.
+    registry.with(BOB, |slot| slot.hold_to_store(2));
+    let next = registry.with(BOB, |slot| slot.accept(copy("later"), routing(1)));
+    assert!(matches!(next, Next::Wait));
+    assert!(registry.with(BOB, Slot::let_go));
+    assert_eq!(flush(&registry), ["store later"]);
+}
+
+#[test]
+fn two_holds_are_let_go_by_the_last_and_flushed_once() {
+    let registry = Registry::new();
+    registry.with(BOB, |slot| slot.accept(copy("m1"), routing(1)));
+    registry.with(BOB, |slot| slot.hold_to_store(1));
+    registry.with(BOB, |slot| slot.located(None, Instant::now()));
+    assert!(!registry.with(BOB, Slot::let_go), "the other hold is still there");
+    assert!(registry.with(BOB, Slot::let_go));
+    assert_eq!(flush(&registry), ["store m1"]);
+}
+
+#[test]
+fn a_hold_during_a_flush_stops_it_and_the_holder_goes_on() {
+    let registry = Registry::new();
+    registry.with(BOB, |slot| slot.session = Some(session(false)));
+    registry.with(BOB, |slot| slot.hold_to_store(0));
+    for name in ["m1", "m2"] {
+        registry.with(BOB, |slot| slot.accept(copy(name), routing(1)));
+    }
+    assert!(registry.with(BOB, Slot::let_go));
+    let first = registry.with(BOB, |slot| slot.route_held(routing(2)));
+    assert!(matches!(first, Some(Next::Push(..))));
+    registry.with(BOB, |slot| slot.hold_to_store(1));
+    assert!(registry.with(BOB, |slot| slot.route_held(routing(3))).is_none());
+    assert!(registry.with(BOB, Slot::let_go), "the new holder flushes");
+    assert_eq!(flush(&registry), ["store m2"]);
+}
+
+#[test]
+fn a_slot_with_nothing_in_it_is_dropped() {
+    let registry = Registry::new();
+    registry.with(BOB, |slot| slot.writing = 1);
+    registry.with(BOB, |slot| slot.writing = 0);
+    let mut slots = 0;
+    registry.for_each(|_, _| slots += 1);
+    assert_eq!(slots, 0);
+}
+
+#[test]
+fn a_server_that_stops_takes_out_everything_under_way_in_order() {
+    let registry = Registry::new();
+    registry.with(BOB, |slot| slot.located(Some("b:2".into()), Instant::now()));
+    registry.with(BOB, |slot| slot.accept(copy("m1"), routing(1)));
+    registry.with(BOB, |slot| slot.hold_to_store(0));
+    registry.with(BOB, |slot| slot.accept(copy("m2"), routing(2)));
+    let taken = registry.with(BOB, Slot::take_under_way);
+    assert_eq!(taken.iter().map(mid).collect::<Vec<_>>(), ["m1", "m2"]);
+}

@@ -196,26 +196,25 @@ fn parse_url(url: &str) -> Result<Opts, StoreError> {
              as %XX"
         )))
     };
-    let opts = match Opts::from_url(url) {
-        Ok(opts) => opts,
-        Err(UrlError::UnsupportedScheme(_)) => return complain("it must start with mysql://"),
-        Err(UrlError::UnknownParameter(name)) => {
-            return complain(&format!("unknown parameter {name:?}"));
-        }
+    // A raw '/', '#' or '?' in the password moves the '@' out of its place:
+    // what looks like the host or a parameter would be a piece of it.
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    if url.contains('@') && !authority.contains('@') {
+        return complain("there is an @, but not between the password and the host");
+    }
+    match Opts::from_url(url) {
+        Ok(opts) => Ok(opts),
+        Err(UrlError::UnsupportedScheme(_)) => complain("it must start with mysql://"),
+        Err(UrlError::UnknownParameter(name)) => complain(&format!("unknown parameter {name:?}")),
         Err(UrlError::InvalidValue(name, _)) => {
-            return complain(&format!("the value of parameter {name:?}"));
+            complain(&format!("the value of parameter {name:?}"))
         }
         Err(UrlError::FeatureRequired(_, name)) => {
-            return complain(&format!("parameter {name:?} is not supported"));
+            complain(&format!("parameter {name:?} is not supported"))
         }
-        Err(_) => return complain("its parts cannot be told apart"),
-    };
-    // A raw '/', '#' or '?' in the password moves the '@' out of its place:
-    // what looks like the host would then be a piece of the password.
-    if url.contains('@') && opts.get_user().is_none_or(str::is_empty) {
-        return complain("there is an @, but no user before it");
+        Err(_) => complain("its parts cannot be told apart"),
     }
-    Ok(opts)
 }
 
 /// `host:port`, or the path of the Unix socket.

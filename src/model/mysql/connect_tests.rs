@@ -13,7 +13,7 @@ fn refusal(url: &str) -> String {
 #[test]
 fn a_url_is_described_without_its_password() {
     assert_eq!(
-        describe_url("mysql://chat:s3cret@db.example:3307/chat?pool_max=3"),
+        describe_url("mysql://chat:s3cret@db.example:3307/chat?stmt_cache_size=3"),
         "mysql://chat@db.example:3307/chat"
     );
     assert_eq!(describe_url("mysql://localhost/chat"), "mysql://localhost:3306/chat");

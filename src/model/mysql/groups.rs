@@ -4,7 +4,7 @@
 //! join, exclusive to leave or dissolve. So nobody joins a group that is
 //! being dissolved.
 
-use super::{Attempt, DbConn};
+use super::{Attempt, DbConn, accounts};
 use crate::model::group::{GroupRow, gather_groups, groups_sql};
 use crate::model::{Group, GroupId, GroupRole, StoreError, UserId};
 
@@ -16,6 +16,7 @@ pub(super) fn create(
     name: &str,
     description: &str,
 ) -> Attempt<GroupId> {
+    expect_user(db, creator)?;
     let sql = "INSERT INTO AllGroup (groupname, groupdesc) VALUES (?, ?)";
     let group = match db.change(sql, (name, description)) {
         Ok(_) => GroupId::from_column(db.inserted_id()?)?,
@@ -32,6 +33,7 @@ pub(super) fn join(db: &mut DbConn, group: GroupId, user: UserId) -> Attempt<Gro
     if db.first::<(i64,)>(sql, (group.0,))?.is_none() {
         return Err(StoreError::NoSuchGroup.into());
     }
+    expect_user(db, user)?;
     let sql = "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?, ?, 'normal') \
          ON DUPLICATE KEY UPDATE groupid = groupid";
     if db.change(sql, (group.0, user.0))? == 0 {
@@ -39,8 +41,14 @@ pub(super) fn join(db: &mut DbConn, group: GroupId, user: UserId) -> Attempt<Gro
     }
     let sql = groups_sql!("mine.userid = ? AND mine.groupid = ?");
     let rows = db.rows(sql, (user.0, group.0))?;
-    // No row: the one who joins is not in `User`.
-    gather(rows)?.pop().ok_or(StoreError::NoSuchUser.into())
+    gather(rows)?.pop().ok_or(StoreError::NoSuchGroup.into())
+}
+
+fn expect_user(db: &mut DbConn, user: UserId) -> Attempt<()> {
+    match accounts::user(db, user)? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::NoSuchUser.into()),
+    }
 }
 
 pub(super) fn leave(db: &mut DbConn, group: GroupId, user: UserId) -> Attempt<bool> {

@@ -138,7 +138,7 @@ pub(super) fn page(
     let lengths: Vec<(i64, usize)> = db.rows(sql, (user.0, max_rows))?;
     let count = within(max_bytes, lengths.iter().map(|(_, length)| *length));
     let Some(&(last, _)) = count.checked_sub(1).and_then(|last| lengths.get(last)) else {
-        return Ok(OfflinePage { rows: Vec::new(), exhausted: lengths.is_empty() });
+        return Ok(OfflinePage { rows: Vec::new(), exhausted: max_rows > 0 });
     };
     let sql = "SELECT id, sender, mid, message FROM OfflineMessage FORCE INDEX \
          (OfflineMessage_page) WHERE userid = ? AND id <= ? ORDER BY id LIMIT ?";
@@ -159,8 +159,11 @@ pub(super) fn page(
 }
 
 pub(super) fn waiting_for(db: &mut DbConn, server: &str, epoch: i64) -> Attempt<Vec<UserId>> {
+    // Not EXISTS: MariaDB would turn that into a walk over the whole table of
+    // messages, those of users long gone too.
     let sql = "SELECT u.id FROM `User` u WHERE u.claim_server = ? AND u.claim_epoch = ? \
-         AND EXISTS (SELECT 1 FROM OfflineMessage o WHERE o.userid = u.id) ORDER BY u.id";
+         AND (SELECT o.id FROM OfflineMessage o WHERE o.userid = u.id LIMIT 1) IS NOT NULL \
+         ORDER BY u.id";
     let ids: Vec<(i64,)> = db.rows(sql, (server, epoch))?;
     ids.into_iter().map(|(id,)| Ok(UserId::from_column(id)?)).collect()
 }

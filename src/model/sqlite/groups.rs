@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row};
 
-use super::{Attempt, change, first, rows};
+use super::{Attempt, accounts, change, first, rows};
 use crate::model::group::{GroupRow, gather_groups, groups_sql};
 use crate::model::{Group, GroupId, GroupRole, StoreError, UserId};
 
@@ -12,6 +12,7 @@ pub(super) fn create(
     name: &str,
     description: &str,
 ) -> Attempt<GroupId> {
+    expect_user(conn, creator)?;
     let sql = "INSERT INTO AllGroup (groupname, groupdesc) VALUES (?1, ?2)";
     let group = match change(conn, sql, (name, description)) {
         Ok(_) => GroupId::from_column(conn.last_insert_rowid())?,
@@ -25,6 +26,7 @@ pub(super) fn create(
 
 pub(super) fn join(conn: &Connection, group: GroupId, user: UserId) -> Attempt<Group> {
     expect_group(conn, group)?;
+    expect_user(conn, user)?;
     let sql = "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?1, ?2, 'normal') \
          ON CONFLICT DO NOTHING";
     if change(conn, sql, (group.0, user.0))? == 0 {
@@ -32,8 +34,14 @@ pub(super) fn join(conn: &Connection, group: GroupId, user: UserId) -> Attempt<G
     }
     let sql = groups_sql!("mine.userid = ?1 AND mine.groupid = ?2");
     let rows = rows(conn, sql, (user.0, group.0), to_row)?;
-    // No row: the one who joins is not in `User`.
-    gather_groups(rows)?.pop().ok_or(StoreError::NoSuchUser.into())
+    gather_groups(rows)?.pop().ok_or(StoreError::NoSuchGroup.into())
+}
+
+fn expect_user(conn: &Connection, user: UserId) -> Attempt<()> {
+    match accounts::user(conn, user)? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::NoSuchUser.into()),
+    }
 }
 
 fn expect_group(conn: &Connection, group: GroupId) -> Attempt<()> {

@@ -34,17 +34,30 @@ fn a_wake_is_never_lost() {
 }
 
 #[test]
+fn a_push_at_the_very_moment_of_falling_asleep_wakes() {
+    let poll = Poll::new().unwrap();
+    let doorbell = Doorbell::new(Waker::new(poll.registry(), Token(0)).unwrap());
+    // The look finds nothing, and right then something is pushed.
+    let sleeps = doorbell.may_sleep(|| {
+        assert!(doorbell.ring(), "nobody would wake it");
+        true
+    });
+    assert!(sleeps);
+    assert!(!doorbell.may_sleep(|| false), "its mailbox is not empty");
+}
+
+#[test]
 fn only_a_sleeper_is_woken() {
     let mut poll = Poll::new().unwrap();
     let doorbell = Doorbell::new(Waker::new(poll.registry(), Token(0)).unwrap());
     assert!(!doorbell.ring(), "it is awake and will look for itself");
-    doorbell.falling_asleep();
+    assert!(doorbell.may_sleep(|| true));
     assert!(doorbell.ring());
     assert!(!doorbell.ring(), "somebody is waking it already");
     let mut events = Events::with_capacity(1);
     poll.poll(&mut events, Some(SOON)).unwrap();
     assert_eq!(events.iter().count(), 1);
-    doorbell.falling_asleep();
+    assert!(doorbell.may_sleep(|| true));
     doorbell.awake();
     assert!(!doorbell.ring());
 }

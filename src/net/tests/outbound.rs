@@ -102,6 +102,18 @@ fn an_empty_queue_holds_no_memory_and_its_buffers_are_used_again() {
 }
 
 #[test]
+fn a_pool_keeps_no_more_than_its_limit() {
+    let mut pool = BufferPool::default();
+    pool.give(Vec::with_capacity(1 << 20));
+    assert_eq!(pool.take().capacity(), 0, "a large buffer is not kept");
+    for _ in 0..100 {
+        pool.give(Vec::with_capacity(64 * 1024));
+    }
+    let kept: usize = (0..100).map(|_| pool.take().capacity()).sum();
+    assert_eq!(kept, 4 * 1024 * 1024);
+}
+
+#[test]
 fn a_frame_that_cannot_be_sent_queues_nothing() {
     let (mut queue, mut pool) = (Outbound::default(), BufferPool::default());
     let refused = queue.push_frame(&FramedCodec::new(64), &Payload::Borrowed(b""), &mut pool);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{Client, Rig, Script, Seen, framed};
+use super::support::{Client, Rig, SOON, Script, Seen, framed};
 use crate::net::{CloseReason, CodecError, ConnId, Flow};
 
 #[test]
@@ -27,14 +27,14 @@ fn a_short_read_is_no_proof_that_the_socket_is_empty() {
     let rig = Rig::start(Script::frames(move |io, conn, payload| {
         if std::mem::take(&mut first) {
             to_client.send(()).unwrap();
-            go_on.recv_timeout(super::support::SOON).unwrap();
+            go_on.recv_timeout(SOON).unwrap();
         }
         io.send(conn, payload);
         Flow::Continue
     }));
     let (mut client, _) = rig.connect();
     client.send(b"one");
-    at_frame.recv_timeout(super::support::SOON).unwrap();
+    at_frame.recv_timeout(SOON).unwrap();
     client.send(b"two");
     client.half_close();
     to_handler.send(()).unwrap();
@@ -247,7 +247,7 @@ fn broken_framing_gets_an_answer_that_no_reset_overtakes() {
         (vec![0, 0, 0, 0], CodecError::Empty),
         (vec![0, 1, 0, 1], CodecError::FrameTooLong { len: 65_537, max: 65_536 }),
     ] {
-        let rig = Rig::start(Script::collect());
+        let rig = Rig::with(Script::collect(), |config| config.linger_timeout = SOON);
         let (mut client, conn) = rig.connect();
         client.send(b"fine");
         client.send_raw(&bytes);

@@ -177,11 +177,15 @@ impl Rig {
     /// A connection, open on both sides.
     pub fn connect(&self) -> (Client, ConnId) {
         let client = self.connect_raw();
-        let conn = self.wait_for(|seen| match seen {
+        let conn = self.opened();
+        (client, conn)
+    }
+
+    pub fn opened(&self) -> ConnId {
+        self.wait_for(|seen| match seen {
             Seen::Open(conn) => Some(conn),
             _ => None,
-        });
-        (client, conn)
+        })
     }
 
     /// A connection that the reactor is told of, whenever it looks.

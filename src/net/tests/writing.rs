@@ -182,6 +182,21 @@ fn what_on_written_queues_goes_out_too() {
 }
 
 #[test]
+fn on_written_tells_only_what_is_new() {
+    let rig = Rig::start(Script::collect());
+    let (client, conn) = framed_connection(&rig);
+    rig.run(move |io| io.send(conn, b"small"));
+    rig.written(conn, 9);
+    rig.run(move |io| io.finish(conn, CloseReason::Handler("done")));
+    drop(client);
+    rig.wait_for(|seen| match seen {
+        Seen::Written(..) => panic!("nothing was written since"),
+        Seen::Close(id, _) if id == conn => Some(()),
+        _ => None,
+    });
+}
+
+#[test]
 fn a_peer_that_takes_nothing_is_closed_after_the_write_timeout() {
     let timeout = Duration::from_millis(100);
     let rig = Rig::with(Script::collect(), |config| {

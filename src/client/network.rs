@@ -1,0 +1,357 @@
+//! The network thread: owns the core and the connection.
+//!
+//! One reader thread per connection hands over frames; the input hands over
+//! what the person asks for; both through one bounded queue. Nothing but this
+//! thread writes to the socket or touches the core. It prints, it keeps the
+//! [`View`] up to date, it connects again after an outage.
+
+use std::io::{self, BufReader};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::backoff::Backoff;
+use super::printer::{Line, Printer};
+use super::session::{Answer, Ask, Core, Effect};
+use super::view::View;
+use super::wire;
+
+/// A server that does not take a connection within this is not reachable.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A server that takes no bytes for so long is as good as gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// So many events may wait for the network thread; then their makers wait.
+const QUEUE: usize = 1_024;
+/// So many events are handled before their effects are carried out together.
+const BATCH: usize = 256;
+
+/// Where the server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// An IP address or a host name.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+/// Why there is no connection; reads as a sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody answers at that address.
+    #[error(
+        "Cannot reach {host} port {port}: {}. \
+         Check the address, and that a ChatServer is running there.",
+        describe(.source)
+    )]
+    Unreachable {
+        /// The host as given.
+        host: String,
+        /// The port as given.
+        port: u16,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// This machine is at its limits.
+    #[error("This machine cannot start another thread: {0}.")]
+    Thread(#[from] io::Error),
+}
+
+/// The input's end of the network thread.
+pub struct Network {
+    events: SyncSender<Event>,
+    answers: Receiver<Answer>,
+    view: Arc<View>,
+}
+
+enum Event {
+    Ask(Ask),
+    Frame { connection: u64, payload: Vec<u8> },
+    Ended { connection: u64, reason: String },
+}
+
+impl Network {
+    /// Connects and starts the thread. `core` is not connected yet.
+    ///
+    /// # Errors
+    /// Where the server is not reachable.
+    pub fn start(
+        target: Target,
+        core: Core,
+        printer: Arc<dyn Printer>,
+    ) -> Result<Network, ConnectError> {
+        let (events, queue) = mpsc::sync_channel(QUEUE);
+        let (answer, answers) = mpsc::channel();
+        let view = Arc::new(View::default());
+        let mut worker = Worker {
+            target,
+            core,
+            printer,
+            view: Arc::clone(&view),
+            answer,
+            events: events.clone(),
+            connection: None,
+            connections: 0,
+            backoff: Backoff::default(),
+            next_attempt: Instant::now(),
+            taken: 0,
+            shown_version: None,
+        };
+        worker.connect()?;
+        let thread = thread::Builder::new().name("network".to_owned());
+        thread.spawn(move || worker.run(&queue))?;
+        Ok(Network { events, answers, view })
+    }
+
+    /// Hands over what the person asks for.
+    pub fn ask(&self, ask: Ask) {
+        if matches!(ask, Ask::Do(_)) {
+            self.view.update(|facts| facts.queued += 1);
+        }
+        if self.events.send(Event::Ask(ask)).is_err() {
+            log::error!(target: "client", "the network thread has ended");
+        }
+    }
+
+    /// Waits for the answer to an [`Ask`] that has one.
+    pub fn answer(&self) -> Answer {
+        // The thread only ends by a panic, whose text is on standard error.
+        let gone = || Answer::Refused("The client's network thread has failed.".to_owned());
+        self.answers.recv().unwrap_or_else(|_| gone())
+    }
+
+    /// What the network thread lets others see.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+}
+
+struct Worker {
+    target: Target,
+    core: Core,
+    printer: Arc<dyn Printer>,
+    view: Arc<View>,
+    answer: mpsc::Sender<Answer>,
+    /// Cloned into each reader.
+    events: SyncSender<Event>,
+    connection: Option<TcpStream>,
+    /// The number of the current connection; a late event of an earlier one
+    /// carries another.
+    connections: u64,
+    backoff: Backoff,
+    next_attempt: Instant,
+    /// How many commands were taken from the queue since the view was shown.
+    taken: usize,
+    /// The roster's version that the view shows.
+    shown_version: Option<u64>,
+}
+
+impl Worker {
+    fn run(&mut self, queue: &Receiver<Event>) {
+        loop {
+            let deadline = self.deadline();
+            let wait = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let event = match wait {
+                Some(wait) => queue.recv_timeout(wait),
+                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match event {
+                Ok(event) => {
+                    self.handle(event);
+                    for event in queue.try_iter().take(BATCH) {
+                        self.handle(event);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.core.on_time(Instant::now());
+            // First what was meant for the connection so far.
+            self.carry_out();
+            self.connect_if_due();
+            self.carry_out();
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let connecting = self.connection.is_none() && self.core.wants_connection();
+        let attempt = connecting.then_some(self.next_attempt);
+        [attempt, self.core.next_time()].into_iter().flatten().min()
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = Instant::now();
+        match event {
+            Event::Ask(ask) => {
+                if !self.core.wants_connection() {
+                    // At the menu a person waits: try at once.
+                    self.backoff.reset();
+                    self.next_attempt = now;
+                }
+                self.taken += usize::from(matches!(ask, Ask::Do(_)));
+                self.core.on_ask(ask, now);
+            }
+            Event::Frame { connection, payload } if connection == self.connections => {
+                self.core.on_frame(&payload, now);
+                if self.core.is_live() {
+                    self.backoff.reset();
+                }
+            }
+            Event::Ended { connection, reason } if connection == self.connections => {
+                self.disconnect(&reason);
+            }
+            Event::Frame { .. } | Event::Ended { .. } => {}
+        }
+    }
+
+    fn connect_if_due(&mut self) {
+        if self.connection.is_some()
+            || !self.core.wants_connection()
+            || Instant::now() < self.next_attempt
+        {
+            return;
+        }
+        if let Err(e) = self.connect() {
+            log::debug!(target: "client", "not connected: err={e}");
+            self.next_attempt = Instant::now() + self.backoff.next();
+            self.core.on_unreachable(&e.to_string(), Instant::now());
+        }
+    }
+
+    fn connect(&mut self) -> Result<(), ConnectError> {
+        let Target { host, port } = &self.target;
+        let unreachable =
+            |source| ConnectError::Unreachable { host: host.clone(), port: *port, source };
+        let stream = open(&self.target).map_err(unreachable)?;
+        let reading = stream.try_clone().map_err(unreachable)?;
+        self.connections += 1;
+        let (connection, events) = (self.connections, self.events.clone());
+        let thread = thread::Builder::new().name("reader".to_owned());
+        thread.spawn(move || read(reading, connection, &events))?;
+        self.connection = Some(stream);
+        self.core.on_connected(Instant::now());
+        Ok(())
+    }
+
+    fn disconnect(&mut self, reason: &str) {
+        if let Some(stream) = self.connection.take()
+            && let Err(e) = stream.shutdown(Shutdown::Both)
+        {
+            log::debug!(target: "client", "the connection was closed already: err={e}");
+        }
+        // Events of the connection that ended are late from now on.
+        self.connections += 1;
+        self.next_attempt = Instant::now() + self.backoff.next();
+        self.core.on_disconnected(reason, Instant::now());
+    }
+
+    /// Carries out the core's effects; doing so may lead to more of them.
+    fn carry_out(&mut self) {
+        loop {
+            let effects = self.core.take_effects();
+            self.show();
+            if effects.is_empty() {
+                return;
+            }
+            let (mut frames, mut lines, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+            let mut hang_up = None;
+            for effect in effects {
+                match effect {
+                    Effect::Send(payload) => wire::append_frame(&mut frames, &payload),
+                    Effect::Print(line) => lines.push(line),
+                    Effect::Answer(answer) => answers.push(answer),
+                    Effect::HangUp(reason) => hang_up = Some(reason),
+                }
+            }
+            self.print(&lines);
+            if let Some(stream) = &mut self.connection
+                && !frames.is_empty()
+                && let Err(e) = wire::write_frames(stream, &frames)
+            {
+                hang_up.get_or_insert(describe(&e));
+            }
+            for answer in answers {
+                if self.answer.send(answer).is_err() {
+                    log::debug!(target: "client", "the input has ended");
+                }
+            }
+            if let Some(reason) = hang_up {
+                self.disconnect(&reason);
+            }
+        }
+    }
+
+    fn print(&self, lines: &[Line]) {
+        if !lines.is_empty() {
+            self.printer.print(lines);
+        }
+    }
+
+    /// Brings the view up to date, before the input gets its answers.
+    fn show(&mut self) {
+        let roster = self.core.roster();
+        let stale = self.shown_version != Some(roster.version);
+        let taken = std::mem::take(&mut self.taken);
+        self.shown_version = Some(roster.version);
+        self.view.update(|facts| {
+            facts.logged_in = self.core.is_logged_in();
+            facts.waiting = self.core.waiting();
+            facts.queued = facts.queued.saturating_sub(taken);
+            if stale {
+                facts.name.clone_from(&roster.name);
+                facts.friends = roster.friends.values().map(|f| (f.id, f.name.clone())).collect();
+                facts.others = roster.others();
+                facts.groups =
+                    roster.groups.values().map(|g| (g.id, g.groupname.clone())).collect();
+            }
+        });
+    }
+}
+
+fn open(target: &Target) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in (target.host.as_str(), target.port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+                return Ok(stream);
+            }
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}
+
+fn read(stream: TcpStream, connection: u64, events: &SyncSender<Event>) {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let event = match wire::read_frame(&mut stream) {
+            Ok(Some(payload)) => Event::Frame { connection, payload },
+            Ok(None) => Event::Ended { connection, reason: "the server closed it".to_owned() },
+            Err(e) => Event::Ended { connection, reason: describe(&e) },
+        };
+        let ended = matches!(event, Event::Ended { .. });
+        if events.send(event).is_err() || ended {
+            return;
+        }
+    }
+}
+
+fn describe(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            "the server closed it in the middle of a message".to_owned()
+        }
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            "the server takes no more data".to_owned()
+        }
+        io::ErrorKind::ConnectionReset => "the server reset it".to_owned(),
+        // A name is friendlier than "(os error 111)", where there is one.
+        kind if error.raw_os_error().is_some() && kind.to_string() != "uncategorized error" => {
+            kind.to_string()
+        }
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,385 @@
+//! The core: requests out, sentences in. See the module's text.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::acks::Acks;
+use super::heart::{Beat, Heart};
+use super::login::{Account, Asked, Leaving, LoginTry};
+use super::outbox::{Due, MAX_WAITING, Outbox, What};
+use super::roster::Roster;
+use super::seen::Seen;
+use super::{Answer, Ask, Effect};
+use crate::client::command::Command;
+use crate::client::message::{Group, Incoming, User};
+use crate::client::printer::Line;
+use crate::client::text::safe;
+use crate::client::{render, wire};
+use crate::protocol::msgid::{GROUP_CHAT_PUSH, ONE_CHAT_PUSH};
+use crate::protocol::{Errno, MsgId};
+
+/// Makes a message's own id: random, 128 bits. `None`: the system gives no
+/// random numbers.
+pub type MakeMid = Box<dyn FnMut() -> Option<String> + Send>;
+
+/// Everything that the client knows; see the module's text.
+pub struct Core {
+    /// Whether there is a connection.
+    pub(super) connected: bool,
+    /// Whether this connection is logged in.
+    pub(super) live: bool,
+    /// As whom to be logged in, from the first login to the logout.
+    pub(super) account: Option<Account>,
+    /// The LOGIN_MSG that waits for its answer.
+    pub(super) login: Option<LoginTry>,
+    /// What the menu waits for.
+    pub(super) asked: Option<Asked>,
+    /// The logout under way.
+    pub(super) leaving: Option<Leaving>,
+    pub(super) outbox: Outbox,
+    pub(super) roster: Roster,
+    pub(super) seen: Seen,
+    pub(super) acks: Acks,
+    heart: Heart,
+    next_seq: u64,
+    make_mid: MakeMid,
+    effects: Vec<Effect>,
+}
+
+impl Core {
+    /// A client that is not connected.
+    pub fn new(make_mid: MakeMid, now: Instant) -> Core {
+        Core {
+            connected: false,
+            live: false,
+            account: None,
+            login: None,
+            asked: None,
+            leaving: None,
+            outbox: Outbox::default(),
+            roster: Roster::default(),
+            seen: Seen::default(),
+            acks: Acks::default(),
+            heart: Heart::new(now),
+            next_seq: 1,
+            make_mid,
+            effects: Vec::new(),
+        }
+    }
+
+    /// What is to be done now, in this order.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Whether a connection is needed.
+    pub fn wants_connection(&self) -> bool {
+        self.account.is_some() || self.asked.is_some()
+    }
+
+    /// Whether someone is logged in, or is to be again after an outage.
+    pub fn is_logged_in(&self) -> bool {
+        self.account.is_some()
+    }
+
+    /// Whether this connection is logged in.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// How many requests wait for their answers.
+    pub fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// The people and groups that can be named.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// There is a new connection.
+    pub fn on_connected(&mut self, now: Instant) {
+        self.connected = true;
+        self.heart = Heart::new(now);
+        self.begin_login(now);
+    }
+
+    /// The connection is gone; `reason` says why.
+    pub fn on_disconnected(&mut self, reason: &str, now: Instant) {
+        if !self.connected {
+            return;
+        }
+        self.connected = false;
+        self.live = false;
+        self.acks = Acks::default();
+        self.login_disconnected(reason, now);
+        for what in self.outbox.disconnected() {
+            let reason = "the connection was lost before the answer";
+            self.problem(render::unsure(&what, reason, &self.roster));
+        }
+        self.leave_if_settled(now);
+    }
+
+    /// What the person asks for.
+    pub fn on_ask(&mut self, ask: Ask, now: Instant) {
+        match ask {
+            Ask::LogIn { who, password } => {
+                self.ask_menu(Asked::LogIn { who, password, again: true }, now);
+            }
+            Ask::Register { name, password } => {
+                self.ask_menu(Asked::Register { name, password, seq: None }, now);
+            }
+            Ask::Do(command) => self.on_command(command, now),
+            Ask::LogOut { patience } => self.begin_leaving(patience, now),
+        }
+    }
+
+    /// A frame's payload.
+    pub fn on_frame(&mut self, payload: &[u8], now: Instant) {
+        self.heart.received();
+        let message: Incoming = match serde_json::from_slice(payload) {
+            Ok(message) => message,
+            Err(e) => {
+                log::warn!(target: "client", "the server's message was not understood: err={e}");
+                return;
+            }
+        };
+        let push = [i64::from(ONE_CHAT_PUSH), i64::from(GROUP_CHAT_PUSH)].contains(&message.msgid);
+        if push {
+            self.acks.handled(1, now);
+            if let Some(line) = self.received(&message, false) {
+                self.print(line);
+            }
+        } else {
+            self.on_reply(&message, now);
+        }
+        self.on_time(now);
+    }
+
+    /// The time has come for something, or may have.
+    pub fn on_time(&mut self, now: Instant) {
+        self.login_time(now);
+        if self.live {
+            if let Some(count) = self.acks.take_due(now) {
+                self.confirm(count, now);
+            }
+            for due in self.outbox.take_due(now) {
+                match due {
+                    Due::Send(payload) => self.send(payload, now),
+                    Due::GivenUp(what) => {
+                        let reason = "the server gave no answer";
+                        self.problem(render::unsure(&what, reason, &self.roster));
+                    }
+                }
+            }
+            match self.heart.beat(now) {
+                Beat::Wait => {}
+                Beat::Ping => {
+                    let (_, payload) = self.request(MsgId::Ping, json!({}));
+                    self.send(payload, now);
+                }
+                Beat::Gone => self.hang_up("the server does not answer"),
+            }
+        }
+        self.leave_if_settled(now);
+    }
+
+    /// When to call [`Core::on_time`] at the latest.
+    pub fn next_time(&self) -> Option<Instant> {
+        let live = [self.acks.next_due(), self.outbox.next_due(), Some(self.heart.next())];
+        let live = live.into_iter().flatten().filter(|_| self.live).min();
+        [live, self.next_login_time()].into_iter().flatten().min()
+    }
+
+    fn on_command(&mut self, command: Command, now: Instant) {
+        if self.account.is_none() {
+            return self.problem("You are not logged in.");
+        }
+        let (msgid, what, fields) = match command {
+            Command::Help => return self.print_all(render::help()),
+            Command::ShowGroupList => return self.print_all(render::groups(&self.roster)),
+            // These are the input's own business.
+            Command::LoginOut | Command::Quit | Command::Wait(_) => return,
+            Command::Chat { to, msg } => {
+                let fields = json!({"to": to, "msg": msg, "time": sending_time()});
+                (MsgId::OneChat, What::Chat { to }, fields)
+            }
+            Command::GroupChat { group, msg } => {
+                let fields = json!({"groupid": group, "msg": msg, "time": sending_time()});
+                (MsgId::GroupChat, What::GroupChat { group }, fields)
+            }
+            Command::AddFriend(id) => {
+                (MsgId::AddFriend, What::AddFriend(id), json!({"friendid": id}))
+            }
+            Command::DelFriend(id) => {
+                (MsgId::DelFriend, What::DelFriend(id), json!({"friendid": id}))
+            }
+            Command::CreateGroup { name, desc } => {
+                let fields = json!({"groupname": name, "groupdesc": desc});
+                (MsgId::CreateGroup, What::CreateGroup { name, desc }, fields)
+            }
+            Command::AddGroup(id) => (MsgId::AddGroup, What::AddGroup(id), json!({"groupid": id})),
+            Command::DelGroup(id) => (MsgId::DelGroup, What::DelGroup(id), json!({"groupid": id})),
+            Command::ShowFriendList => (MsgId::ShowFriendList, What::FriendList, json!({})),
+        };
+        self.add_request(msgid, what, fields, now);
+    }
+
+    fn add_request(&mut self, msgid: MsgId, what: What, mut fields: Value, now: Instant) {
+        if self.outbox.len() >= MAX_WAITING {
+            let reason = format!("{MAX_WAITING} requests wait for their answers already");
+            return self.problem(render::not_done(&what, &reason, &self.roster));
+        }
+        if matches!(msgid, MsgId::OneChat | MsgId::GroupChat) {
+            let Some(mid) = (self.make_mid)() else {
+                let reason = "this system gives no random numbers";
+                return self.problem(render::not_done(&what, reason, &self.roster));
+            };
+            fields["mid"] = Value::String(mid);
+        }
+        let (seq, payload) = self.request(msgid, fields);
+        if payload.len() > wire::MAX_SENT_BYTES {
+            let reason = format!(
+                "it makes {} bytes, a server takes {}: send it in parts",
+                payload.len(),
+                wire::MAX_SENT_BYTES
+            );
+            return self.problem(render::not_done(&what, &reason, &self.roster));
+        }
+        self.outbox.add(seq, what, payload);
+        if self.live {
+            self.send_outbox(now);
+        } else {
+            self.print("Not connected: this is kept and sent once the connection is back.");
+        }
+    }
+
+    /// Sends everything that has not been sent on this connection.
+    pub(super) fn send_outbox(&mut self, now: Instant) {
+        for payload in self.outbox.send_all(now) {
+            self.send(payload, now);
+        }
+    }
+
+    fn on_reply(&mut self, reply: &Incoming, now: Instant) {
+        let Some(seq) = reply.seq else {
+            return self.on_notice(reply);
+        };
+        if self.on_login_reply(seq, reply, now) {
+            return;
+        }
+        let later = [Errno::SlowDown as i64, Errno::Unavailable as i64];
+        if reply.errno.is_some_and(|errno| later.contains(&errno))
+            && self.outbox.retry_later(seq, now)
+        {
+            return;
+        }
+        // The answer to a ping, or the second one to a message sent twice,
+        // finds nothing: all was said.
+        let Some(what) = self.outbox.answered(seq) else { return };
+        if reply.is_done() {
+            let sentence = render::done(&what, reply, &self.roster);
+            self.keep_roster(&what, reply);
+            match what {
+                What::FriendList => self.print_all(render::friends(&self.roster)),
+                _ => self.print(sentence),
+            }
+        } else {
+            self.print(render::not_done(&what, &reply.reason(), &self.roster));
+        }
+    }
+
+    /// Something that answers no request: the server is about to close.
+    fn on_notice(&mut self, notice: &Incoming) {
+        if notice.errno == Some(Errno::TooLarge as i64)
+            && let Some(what) = self.outbox.remove_longest()
+        {
+            return self.problem(render::not_done(&what, &notice.reason(), &self.roster));
+        }
+        self.problem(format!("The server says: {}", safe(&notice.reason())));
+    }
+
+    fn keep_roster(&mut self, what: &What, reply: &Incoming) {
+        match what {
+            What::AddFriend(id) => self.roster.add_friend(User {
+                id: *id,
+                name: reply.name.clone().unwrap_or_default(),
+                state: reply.state.clone().unwrap_or_default(),
+            }),
+            What::DelFriend(id) => self.roster.remove_friend(*id),
+            What::CreateGroup { name, desc } => {
+                let users = vec![self.roster.myself("creator")];
+                let (groupname, groupdesc) = (name.clone(), desc.clone());
+                let id = reply.groupid.unwrap_or_default();
+                self.roster.add_group(Group { id, groupname, groupdesc, users });
+            }
+            What::AddGroup(id) => self.roster.add_group(Group {
+                id: *id,
+                groupname: reply.groupname.clone().unwrap_or_default(),
+                groupdesc: reply.groupdesc.clone().unwrap_or_default(),
+                users: reply.users.clone().unwrap_or_default(),
+            }),
+            What::DelGroup(id) => self.roster.remove_group(*id),
+            What::FriendList => {
+                self.roster.set_friends(reply.friends.as_deref().unwrap_or_default());
+            }
+            What::Chat { .. } | What::GroupChat { .. } => {}
+        }
+    }
+
+    /// A message for the person: its line, or nothing if it was shown before.
+    pub(super) fn received(&mut self, push: &Incoming, missed: bool) -> Option<String> {
+        if let (Some(sender), Some(mid)) = (push.id, &push.mid)
+            && !self.seen.first_time(sender, mid)
+        {
+            return None;
+        }
+        Some(render::message(push, &self.roster, &render::now_here(), missed))
+    }
+
+    pub(super) fn confirm(&mut self, count: u64, now: Instant) {
+        let (_, payload) = self.request(MsgId::RecvAck, json!({"count": count}));
+        self.send(payload, now);
+    }
+
+    /// A request's `seq` and its JSON.
+    pub(super) fn request(&mut self, msgid: MsgId, mut fields: Value) -> (u64, Vec<u8>) {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        fields["msgid"] = json!(msgid as u16);
+        fields["seq"] = json!(seq);
+        (seq, fields.to_string().into_bytes())
+    }
+
+    pub(super) fn send(&mut self, payload: Vec<u8>, now: Instant) {
+        self.heart.sent(now);
+        self.effects.push(Effect::Send(payload));
+    }
+
+    pub(super) fn print(&mut self, text: impl Into<String>) {
+        self.effects.push(Effect::Print(Line::plain(text)));
+    }
+
+    pub(super) fn print_all(&mut self, lines: Vec<String>) {
+        self.effects.extend(lines.into_iter().map(|text| Effect::Print(Line::plain(text))));
+    }
+
+    pub(super) fn problem(&mut self, text: impl Into<String>) {
+        self.effects.push(Effect::Print(Line::problem(text)));
+    }
+
+    pub(super) fn answer(&mut self, answer: Answer) {
+        self.effects.push(Effect::Answer(answer));
+    }
+
+    pub(super) fn hang_up(&mut self, reason: &str) {
+        self.effects.push(Effect::HangUp(reason.to_owned()));
+    }
+}
+
+/// What a message says about when it was sent: RFC 3339, UTC.
+fn sending_time() -> String {
+    format!("{:.3}", Timestamp::now())
+}

@@ -1,0 +1,200 @@
+//! Requests that wait: to be sent, or for their answer. Kept in the order in
+//! which they were typed, and sent again in that order.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How many requests may wait. Whoever types does not reach it; a script is
+/// held back well before.
+pub const MAX_WAITING: usize = 1_000;
+/// After this the server promises nothing about a message: it is sent again.
+const MESSAGE_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a message is sent before the client gives up on it.
+const MAX_ATTEMPTS: u32 = 6;
+/// The pause before a message that was refused for the moment is repeated,
+/// times the number of attempts so far.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// What was asked for, as far as the answer's sentence needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A message to a user.
+    Chat {
+        /// The recipient.
+        to: u32,
+    },
+    /// A message to a group.
+    GroupChat {
+        /// The group.
+        group: u32,
+    },
+    /// Befriend this user.
+    AddFriend(u32),
+    /// End the friendship with this user.
+    DelFriend(u32),
+    /// Create a group.
+    CreateGroup {
+        /// Its name.
+        name: String,
+        /// Its description.
+        desc: String,
+    },
+    /// Join this group.
+    AddGroup(u32),
+    /// Leave or dissolve this group.
+    DelGroup(u32),
+    /// Show the friends.
+    FriendList,
+}
+
+impl What {
+    /// Whether asking twice does no more than asking once: messages carry a
+    /// `mid`, and the friend list is only read.
+    fn may_repeat(&self) -> bool {
+        matches!(self, What::Chat { .. } | What::GroupChat { .. } | What::FriendList)
+    }
+
+    fn is_message(&self) -> bool {
+        matches!(self, What::Chat { .. } | What::GroupChat { .. })
+    }
+}
+
+/// One waiting request.
+#[derive(Debug)]
+pub struct Waiting {
+    /// What was asked for.
+    pub what: What,
+    /// The request's JSON, the same each time it is sent.
+    pub payload: Vec<u8>,
+    /// When to look after it again: an answer is overdue or a repeat is due.
+    /// `None`: it has not been sent on this connection.
+    due: Option<Instant>,
+    /// Whether `due` is the time of a repeat that the server asked for.
+    pausing: bool,
+    /// How often it was sent.
+    attempts: u32,
+}
+
+/// What has become of a request whose time came.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Send it (again).
+    Send(Vec<u8>),
+    /// It got no answer and is given up.
+    GivenUp(What),
+}
+
+/// The waiting requests by their `seq`, which is their order.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+impl Outbox {
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Adds a request that is to be sent.
+    pub fn add(&mut self, seq: u64, what: What, payload: Vec<u8>) {
+        let waiting = Waiting { what, payload, due: None, pausing: false, attempts: 0 };
+        self.waiting.insert(seq, waiting);
+    }
+
+    /// Everything that has not been sent on this connection, in order; from
+    /// now on its answer is awaited.
+    pub fn send_all(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        let unsent = self.waiting.values_mut().filter(|w| w.due.is_none());
+        unsent.map(|w| w.send(now)).collect()
+    }
+
+    /// The connection is gone. What may be repeated waits for the next one;
+    /// the rest is returned, since nobody knows what became of it.
+    pub fn disconnected(&mut self) -> Vec<What> {
+        let lost: Vec<u64> = self
+            .waiting
+            .iter()
+            .filter(|(_, w)| w.due.is_some() && !w.what.may_repeat())
+            .map(|(seq, _)| *seq)
+            .collect();
+        for waiting in self.waiting.values_mut() {
+            waiting.due = None;
+            waiting.pausing = false;
+        }
+        lost.into_iter().filter_map(|seq| self.waiting.remove(&seq)).map(|w| w.what).collect()
+    }
+
+    /// The request with this `seq` was answered for good.
+    pub fn answered(&mut self, seq: u64) -> Option<What> {
+        self.waiting.remove(&seq).map(|w| w.what)
+    }
+
+    /// The server asks to try again later. False if there is no such message
+    /// or it has been tried often enough: then the answer stands.
+    pub fn retry_later(&mut self, seq: u64, now: Instant) -> bool {
+        match self.waiting.get_mut(&seq) {
+            Some(w) if w.what.is_message() && w.attempts < MAX_ATTEMPTS => {
+                w.due = Some(now + RETRY_PAUSE * w.attempts);
+                w.pausing = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Removes the longest of what was sent. The server closed the connection
+    /// over a frame above its limit without saying which: the longest is above
+    /// that limit for certain, or the connection would have been left alone.
+    pub fn remove_longest(&mut self) -> Option<What> {
+        let sent = self.waiting.iter().filter(|(_, w)| w.due.is_some());
+        let (seq, _) = sent.max_by_key(|(_, w)| w.payload.len())?;
+        let seq = *seq;
+        self.answered(seq)
+    }
+
+    /// Looks after what is due at `now`.
+    pub fn take_due(&mut self, now: Instant) -> Vec<Due> {
+        let due: Vec<u64> = self
+            .waiting
+            .iter()
+            .filter(|(_, w)| w.due.is_some_and(|due| due <= now))
+            .map(|(seq, _)| *seq)
+            .collect();
+        let mut result = Vec::new();
+        for seq in due {
+            let Some(waiting) = self.waiting.get_mut(&seq) else { continue };
+            let again = waiting.what.is_message() && waiting.attempts < MAX_ATTEMPTS;
+            if again || waiting.pausing {
+                result.push(Due::Send(waiting.send(now)));
+            } else {
+                result.extend(self.answered(seq).map(Due::GivenUp));
+            }
+        }
+        result
+    }
+
+    /// When [`Outbox::take_due`] has something to do next.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.waiting.values().filter_map(|w| w.due).min()
+    }
+
+    /// Empties the box.
+    pub fn take_all(&mut self) -> Vec<What> {
+        std::mem::take(&mut self.waiting).into_values().map(|w| w.what).collect()
+    }
+}
+
+impl Waiting {
+    fn send(&mut self, now: Instant) -> Vec<u8> {
+        self.attempts += 1;
+        self.pausing = false;
+        self.due = Some(now + MESSAGE_PATIENCE);
+        self.payload.clone()
+    }
+}

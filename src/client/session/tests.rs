@@ -1,0 +1,519 @@
+//! The rules of the session, against a server that is only JSON.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::client::command::parse;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A core with what came out of it, and a clock that only the test moves.
+struct Story {
+    core: Core,
+    now: Instant,
+    sent: Vec<Value>,
+    lines: Vec<String>,
+    answers: Vec<Answer>,
+    hung_up: Option<String>,
+}
+
+impl Story {
+    fn begin() -> Story {
+        let now = Instant::now();
+        let mut mids = 0;
+        let make_mid = move || {
+            mids += 1;
+            Some(format!("mid{mids}"))
+        };
+        let core = Core::new(Box::new(make_mid), now);
+        let mut story = Story {
+            core,
+            now,
+            sent: Vec::new(),
+            lines: Vec::new(),
+            answers: Vec::new(),
+            hung_up: None,
+        };
+        story.connect();
+        story
+    }
+
+    /// Ann (1) with friend Bob (2) and group 5, logged in.
+    fn logged_in() -> Story {
+        let mut story = Story::begin();
+        story.log_in();
+        let login = story.take_sent();
+        assert_eq!(login[0]["msgid"], 1);
+        story.reply(&login[0], 2, login_ack(&[]));
+        assert_eq!(story.answers, [Answer::LoggedIn]);
+        story.forget();
+        story
+    }
+
+    fn log_in(&mut self) {
+        let (who, password) = (Who::Id(1), Secret("pw".into()));
+        self.ask(Ask::LogIn { who, password });
+    }
+
+    fn connect(&mut self) {
+        self.core.on_connected(self.now);
+        self.collect();
+    }
+
+    fn drop_connection(&mut self) {
+        self.core.on_disconnected("the cable is out", self.now);
+        self.collect();
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        self.core.on_ask(ask, self.now);
+        self.collect();
+    }
+
+    fn type_line(&mut self, line: &str) {
+        self.ask(Ask::Do(parse(line).unwrap()));
+    }
+
+    fn receive(&mut self, message: &Value) {
+        self.core.on_frame(message.to_string().as_bytes(), self.now);
+        self.collect();
+    }
+
+    /// Answers `request` with number `msgid` and these fields.
+    fn reply(&mut self, request: &Value, msgid: i64, mut fields: Value) {
+        fields["msgid"] = json!(msgid);
+        fields["seq"] = request["seq"].clone();
+        if fields.get("errno").is_none() {
+            fields["errno"] = json!(0);
+        }
+        self.receive(&fields);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.core.on_time(self.now);
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        for effect in self.core.take_effects() {
+            match effect {
+                Effect::Send(payload) => self.sent.push(serde_json::from_slice(&payload).unwrap()),
+                Effect::Print(line) => self.lines.push(line.text),
+                Effect::Answer(answer) => self.answers.push(answer),
+                Effect::HangUp(reason) => self.hung_up = Some(reason),
+            }
+        }
+    }
+
+    fn take_sent(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.sent)
+    }
+
+    fn take_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+
+    fn forget(&mut self) {
+        self.sent.clear();
+        self.lines.clear();
+        self.answers.clear();
+    }
+}
+
+fn login_ack(missed: &[Value]) -> Value {
+    json!({
+        "id": 1, "name": "ann",
+        "friends": [{"id": 2, "name": "bob", "state": "online"}],
+        "groups": [{"id": 5, "groupname": "team", "groupdesc": "", "users": [
+            {"id": 1, "name": "ann", "state": "online", "role": "creator"},
+            {"id": 3, "name": "eve", "state": "offline", "role": "normal"}]}],
+        "offlinemsg": missed.iter().map(Value::to_string).collect::<Vec<_>>(),
+    })
+}
+
+fn from_bob(mid: &str, msg: &str) -> Value {
+    json!({"msgid": 6, "id": 2, "name": "bob", "to": 1, "msg": msg, "mid": mid, "time": "t"})
+}
+
+#[test]
+fn a_login_welcomes_and_shows_friends_groups_and_missed_messages_once_each() {
+    let mut story = Story::begin();
+    story.log_in();
+    let login = story.take_sent().remove(0);
+    assert_eq!(login["id"], 1);
+    assert_eq!(login["ack"], true);
+    let missed = [from_bob("a", "one"), from_bob("a", "one"), from_bob("b", "two")];
+    story.reply(&login, 2, login_ack(&missed));
+    let text = story.take_lines().join("\n");
+    assert!(text.contains("Welcome, ann: you are user 1."), "{text}");
+    assert!(text.contains("bob   online"), "{text}");
+    assert!(text.contains("team"), "{text}");
+    let tail = "Missed messages: 2\n[t] 2 (bob): one\n[t] 2 (bob): two";
+    assert!(text.ends_with(tail), "{text}");
+    // All three were handled, doubles too.
+    story.pass(SECOND);
+    assert_eq!(story.take_sent()[0]["count"], 3);
+}
+
+#[test]
+fn a_login_by_name_then_remembers_the_number() {
+    let mut story = Story::begin();
+    let who = Who::Name("ann".into());
+    story.ask(Ask::LogIn { who, password: Secret("pw".into()) });
+    let login = story.take_sent().remove(0);
+    assert_eq!((&login["name"], login.get("id")), (&json!("ann"), None));
+    story.reply(&login, 2, login_ack(&[]));
+    story.drop_connection();
+    story.connect();
+    assert_eq!(story.take_sent()[0]["id"], 1);
+}
+
+#[test]
+fn a_refused_login_says_why_and_is_not_tried_again() {
+    let mut story = Story::begin();
+    story.log_in();
+    let login = story.take_sent().remove(0);
+    let refusal = json!({"errno": 2, "errmsg": "this account is online elsewhere"});
+    story.reply(&login, 2, refusal);
+    assert_eq!(story.answers, [Answer::Refused("this account is online elsewhere.".into())]);
+    assert!(!story.core.wants_connection());
+    story.pass(SECOND * 200);
+    assert_eq!(story.take_sent(), Vec::<Value>::new());
+}
+
+#[test]
+fn replies_come_in_any_order_and_each_names_its_request() {
+    let mut story = Story::logged_in();
+    story.type_line("chat:2:first");
+    story.type_line("addfriend:3");
+    story.type_line("chat:3:sec:ond");
+    let sent = story.take_sent();
+    assert_eq!(sent[2]["msg"], "sec:ond");
+    assert_ne!(sent[0]["mid"], sent[2]["mid"]);
+    story.reply(&sent[2], 106, json!({"status": "stored"}));
+    story.reply(&sent[1], 107, json!({"friendid": 3, "name": "eve", "state": "offline"}));
+    story.reply(&sent[0], 106, json!({"status": "delivered"}));
+    assert_eq!(
+        story.take_lines(),
+        [
+            "Stored for 3 (eve): it comes with the next login.",
+            "3 (eve) is now your friend (offline).",
+            "Delivered to 2 (bob)."
+        ]
+    );
+    assert_eq!(story.core.waiting(), 0);
+}
+
+#[test]
+fn the_lists_follow_what_was_done() {
+    let mut story = Story::logged_in();
+    story.type_line("creategroup:new:for us");
+    let sent = story.take_sent();
+    story.reply(&sent[0], 108, json!({"groupid": 8}));
+    story.type_line("delgroup:5");
+    let sent = story.take_sent();
+    story.reply(&sent[0], 111, json!({"groupid": 5, "dissolved": true}));
+    story.forget();
+    story.type_line("showgrouplist");
+    let lines = story.take_lines().join("\n");
+    assert!(lines.contains("8   new   creator  for us"), "{lines}");
+    assert!(!lines.contains("team"), "{lines}");
+    story.type_line("showfriendlist");
+    let sent = story.take_sent();
+    story.reply(&sent[0], 113, json!({"friends": []}));
+    assert_eq!(story.take_lines(), ["You have no friends yet: addfriend:friendid makes one."]);
+}
+
+#[test]
+fn a_refusal_shows_the_servers_sentence_even_where_it_comes_as_an_error_message() {
+    let mut story = Story::logged_in();
+    story.type_line("addfriend:9");
+    let sent = story.take_sent();
+    story.reply(&sent[0], 200, json!({"errno": 6, "errmsg": "no user has the id 9"}));
+    assert_eq!(story.take_lines(), ["addfriend:9 was not done: no user has the id 9."]);
+}
+
+#[test]
+fn received_messages_are_shown_once_and_confirmed_in_time() {
+    let mut story = Story::logged_in();
+    story.receive(&from_bob("x", "hi"));
+    story.receive(&from_bob("x", "hi"));
+    assert_eq!(story.take_lines(), ["[t] 2 (bob): hi"]);
+    assert_eq!(story.take_sent(), Vec::<Value>::new());
+    let due = story.core.next_time().unwrap();
+    assert!(due <= story.now + Duration::from_millis(200));
+    story.pass(due - story.now);
+    let ack = story.take_sent().remove(0);
+    assert_eq!((&ack["msgid"], &ack["count"]), (&json!(14), &json!(2)));
+    for i in 0..32 {
+        story.receive(&from_bob(&format!("n{i}"), "hi"));
+    }
+    assert_eq!(story.take_sent()[0]["count"], 34);
+}
+
+#[test]
+fn what_had_no_answer_at_a_drop_is_sent_again_in_order_with_the_same_mid() {
+    let mut story = Story::logged_in();
+    story.type_line("chat:2:one");
+    story.type_line("groupchat:5:two");
+    story.type_line("creategroup:g:d");
+    let before = story.take_sent();
+    story.drop_connection();
+    let lines = story.take_lines();
+    assert!(lines[0].starts_with("Connection lost: the cable is out."), "{lines:?}");
+    assert!(lines[1].starts_with("Group g may not have been created"), "{lines:?}");
+    story.type_line("chat:2:three");
+    assert!(story.take_lines()[0].starts_with("Not connected: this is kept"));
+    assert!(story.core.wants_connection());
+
+    story.connect();
+    let login = story.take_sent().remove(0);
+    assert_eq!((&login["id"], &login["password"]), (&json!(1), &json!("pw")));
+    story.reply(&login, 2, login_ack(&[from_bob("m", "while away")]));
+    let lines = story.take_lines();
+    assert_eq!(lines[0], "Connected again, logged in as 1 (ann).");
+    assert_eq!(lines[1..], ["Missed messages: 1", "[t] 2 (bob): while away"]);
+    let again = story.take_sent();
+    assert_eq!(again[..2], before[..2]);
+    assert_eq!(again[2]["msg"], "three");
+    assert_eq!(again.len(), 3);
+}
+
+#[test]
+fn an_outage_is_told_once_however_often_the_connection_fails() {
+    let mut story = Story::logged_in();
+    story.drop_connection();
+    assert_eq!(story.take_lines().len(), 1);
+    story.core.on_unreachable("nobody there", story.now);
+    story.connect();
+    story.drop_connection();
+    assert_eq!(story.take_lines(), Vec::<String>::new());
+}
+
+#[test]
+fn after_a_drop_the_token_resumes_and_the_password_is_the_second_try() {
+    let mut story = Story::begin();
+    story.log_in();
+    let login = story.take_sent().remove(0);
+    let mut ack = login_ack(&[]);
+    ack["token"] = json!("secret1");
+    story.reply(&login, 2, ack);
+    story.drop_connection();
+    story.connect();
+    let login = story.take_sent().remove(0);
+    assert_eq!((&login["token"], login.get("password")), (&json!("secret1"), None));
+    story.reply(&login, 2, json!({"errno": 1, "errmsg": "no"}));
+    let login = story.take_sent().remove(0);
+    assert_eq!((&login["password"], login.get("token")), (&json!("pw"), None));
+    story.reply(&login, 2, login_ack(&[]));
+    assert!(story.core.is_live());
+}
+
+#[test]
+fn a_session_that_still_looks_online_is_waited_for_but_not_for_ever() {
+    let mut story = Story::logged_in();
+    story.drop_connection();
+    story.connect();
+    let mut tries = 0;
+    let begun = story.now;
+    while story.core.is_logged_in() {
+        for login in story.take_sent() {
+            tries += 1;
+            story.reply(&login, 2, json!({"errno": 2, "errmsg": "online elsewhere"}));
+        }
+        story.pass(SECOND / 4);
+        assert!(story.now - begun < SECOND * 140, "it never ends");
+    }
+    assert!(tries > 20, "{tries}");
+    let lines = story.take_lines();
+    assert!(lines.last().unwrap().starts_with("You are logged out: online elsewhere."));
+    assert!(!story.core.wants_connection());
+}
+
+#[test]
+fn a_password_that_no_longer_holds_ends_the_session_and_names_what_was_not_sent() {
+    let mut story = Story::logged_in();
+    story.drop_connection();
+    story.type_line("chat:2:lost");
+    story.connect();
+    story.forget_lines_and_refuse(1);
+    let lines = story.take_lines();
+    assert!(lines[0].starts_with("You are logged out: wrong."), "{lines:?}");
+    assert!(lines[1].starts_with("The message to 2 (bob) may not have been sent"), "{lines:?}");
+    assert!(!story.core.is_logged_in());
+}
+
+impl Story {
+    fn forget_lines_and_refuse(&mut self, errno: i64) {
+        self.lines.clear();
+        let login = self.take_sent().pop().unwrap();
+        self.reply(&login, 2, json!({"errno": errno, "errmsg": "wrong"}));
+    }
+}
+
+#[test]
+fn a_message_without_answer_is_sent_again_and_given_up_in_the_end() {
+    let mut story = Story::logged_in();
+    story.type_line("chat:2:hello");
+    story.type_line("addfriend:3");
+    let first = story.take_sent().remove(0);
+    story.pass(SECOND * 10);
+    assert_eq!(story.take_sent(), std::slice::from_ref(&first));
+    assert!(story.take_lines()[0].starts_with("addfriend:3 may not have been done"));
+    for _ in 0..5 {
+        story.pass(SECOND * 10);
+        story.receive(&json!({"msgid": 115, "errno": 0}));
+    }
+    let messages = story.take_sent().into_iter().filter(|m| m["msgid"] == 6);
+    assert_eq!(messages.count(), 4);
+    let last = story.take_lines().into_iter().find(|l| l.contains("may not have been sent"));
+    assert!(last.unwrap().contains("no answer"));
+}
+
+#[test]
+fn a_message_that_the_server_cannot_take_now_is_repeated_a_moment_later() {
+    let mut story = Story::logged_in();
+    story.type_line("chat:2:hello");
+    let first = story.take_sent().remove(0);
+    story.reply(&first, 106, json!({"errno": 13, "errmsg": "no database"}));
+    assert_eq!(story.take_lines(), Vec::<String>::new());
+    story.pass(SECOND);
+    let again = story.take_sent();
+    assert_eq!(again, [first]);
+    story.reply(&again[0], 106, json!({"status": "stored"}));
+    assert_eq!(story.take_lines().len(), 1);
+}
+
+#[test]
+fn a_message_too_long_for_any_server_is_not_sent() {
+    let mut story = Story::logged_in();
+    story.type_line(&format!("chat:2:{}", "x".repeat(65_600)));
+    assert_eq!(story.take_sent(), Vec::<Value>::new());
+    assert!(story.take_lines()[0].contains("send it in parts"));
+}
+
+#[test]
+fn a_message_too_long_for_this_server_is_not_repeated_for_ever() {
+    let mut story = Story::logged_in();
+    story.type_line("chat:2:short");
+    story.type_line(&format!("chat:2:{}", "x".repeat(5_000)));
+    let sent = story.take_sent();
+    story.receive(&json!({"msgid": 200, "errno": 11, "errmsg": "a frame has at most 4096 bytes"}));
+    story.drop_connection();
+    let lines = story.take_lines();
+    assert!(lines[0].contains("at most 4096 bytes"), "{lines:?}");
+    story.connect();
+    let login = story.take_sent().remove(0);
+    story.reply(&login, 2, login_ack(&[]));
+    assert_eq!(story.take_sent(), sent[..1]);
+}
+
+#[test]
+fn silence_is_broken_by_pings_and_a_silent_server_is_left() {
+    let mut story = Story::logged_in();
+    story.pass(SECOND * 30);
+    let ping = story.take_sent().remove(0);
+    assert_eq!(ping["msgid"], 15);
+    story.reply(&ping, 115, json!({}));
+    story.pass(SECOND * 30);
+    assert_eq!(story.hung_up, None);
+    story.pass(SECOND * 15);
+    assert_eq!(story.hung_up.as_deref(), Some("the server does not answer"));
+}
+
+#[test]
+fn a_logout_waits_for_answers_confirms_what_came_and_then_leaves() {
+    let mut story = Story::logged_in();
+    story.type_line("chat:2:last words");
+    let chat = story.take_sent().remove(0);
+    story.receive(&from_bob("z", "bye"));
+    story.ask(Ask::LogOut { patience: SECOND * 10 });
+    assert_eq!(story.take_sent(), Vec::<Value>::new());
+    story.reply(&chat, 106, json!({"status": "delivered"}));
+    let sent = story.take_sent();
+    assert_eq!((&sent[0]["msgid"], &sent[0]["count"]), (&json!(14), &json!(1)));
+    assert_eq!(sent[1]["msgid"], 3);
+    story.reply(&sent[1], 103, json!({}));
+    assert_eq!(story.answers, [Answer::LoggedOut { unanswered: 0 }]);
+    assert!(!story.core.wants_connection());
+}
+
+#[test]
+fn a_logout_does_not_wait_for_ever_and_says_what_had_no_answer() {
+    let mut story = Story::logged_in();
+    story.type_line("chat:2:hello?");
+    story.ask(Ask::LogOut { patience: SECOND * 3 });
+    story.pass(SECOND * 3);
+    let logout = story.take_sent().pop().unwrap();
+    assert_eq!(logout["msgid"], 3);
+    story.pass(SECOND * 5);
+    assert_eq!(story.answers, [Answer::LoggedOut { unanswered: 1 }]);
+    assert!(story.take_lines()[0].contains("may not have been sent"));
+}
+
+#[test]
+fn a_logout_without_connection_is_immediate_unless_something_waits() {
+    let mut story = Story::logged_in();
+    story.drop_connection();
+    story.ask(Ask::LogOut { patience: SECOND * 10 });
+    assert_eq!(story.answers, [Answer::LoggedOut { unanswered: 0 }]);
+
+    let mut story = Story::logged_in();
+    story.drop_connection();
+    story.type_line("chat:2:wait for me");
+    story.ask(Ask::LogOut { patience: SECOND * 10 });
+    assert_eq!(story.answers, []);
+    story.connect();
+    let login = story.take_sent().remove(0);
+    story.reply(&login, 2, login_ack(&[]));
+    let chat = story.take_sent().remove(0);
+    story.reply(&chat, 106, json!({"status": "stored"}));
+    let logout = story.take_sent().remove(0);
+    story.reply(&logout, 103, json!({}));
+    assert_eq!(story.answers, [Answer::LoggedOut { unanswered: 0 }]);
+}
+
+#[test]
+fn a_login_on_a_connection_that_the_server_has_just_closed_is_tried_once_more() {
+    let mut story = Story::begin();
+    story.log_in();
+    story.drop_connection();
+    assert_eq!(story.answers, []);
+    story.connect();
+    story.drop_connection();
+    assert!(matches!(&story.answers[..], [Answer::Refused(_)]));
+}
+
+#[test]
+fn a_registration_gives_the_number_and_a_taken_name_its_reason() {
+    let mut story = Story::begin();
+    let register = || Ask::Register { name: "ann".into(), password: Secret("pw".into()) };
+    story.ask(register());
+    let sent = story.take_sent();
+    assert_eq!((&sent[0]["msgid"], &sent[0]["name"]), (&json!(4), &json!("ann")));
+    story.reply(&sent[0], 5, json!({"id": 17}));
+    story.ask(register());
+    let sent = story.take_sent();
+    story.reply(&sent[0], 5, json!({"errno": 1, "errmsg": "this name is taken"}));
+    let taken = Answer::Refused("this name is taken.".into());
+    assert_eq!(story.answers, [Answer::Registered(17), taken]);
+}
+
+#[test]
+fn nonsense_from_a_server_changes_nothing() {
+    let mut story = Story::logged_in();
+    for junk in [&b"not json"[..], b"[]", b"{\"msgid\":\"x\"}", b"\xff", b"{}", b"{\"msgid\":6}"] {
+        story.core.on_frame(junk, story.now);
+    }
+    story.receive(&json!({"msgid": 106, "seq": 999_999, "errno": 0}));
+    assert!(story.core.is_live());
+}
+
+#[test]
+fn passwords_do_not_show_in_debug_output() {
+    let ask = Ask::LogIn { who: Who::Id(1), password: Secret("hunter2".into()) };
+    assert!(!format!("{ask:?}").contains("hunter2"));
+}

@@ -1,0 +1,199 @@
+//! Lines above the one that is being typed.
+//!
+//! While a line is edited, only the editor may write: it takes lines through
+//! its `ExternalPrinter`, clears the typed text, shows them and draws the text
+//! again. That has two edges, which this file takes care of:
+//! - Between the editor's start and its first look at the terminal a straight
+//!   write would tear the prompt: lines wait until the editor has begun
+//!   ([`TtyPrinter::editing`] is called from the drawing of the prompt).
+//! - What was handed over when the person pressed Enter may lie in the editor
+//!   unread until the next line is edited. Nothing overtakes it, and if there
+//!   is no next line, [`TtyPrinter::finish`] shows it.
+//!
+//! Thread: lines come from any thread; a thread of its own hands them over,
+//! since the editor makes it wait.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustyline::ExternalPrinter;
+
+use super::printer::{Line, Printer};
+
+/// The editor shows what it was handed at once, unless it is about to end:
+/// after so long it certainly has.
+const SURELY_SHOWN: Duration = Duration::from_millis(100);
+/// So many lines wait while the editor takes none (a completion menu is
+/// open); of more, the oldest are left out.
+const MAX_QUEUE: usize = 10_000;
+
+/// The printer for a terminal with a line editor.
+pub struct TtyPrinter {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// No line is edited: lines are written straight.
+    Idle,
+    /// The editor is about to begin.
+    Starting,
+    /// A line is edited.
+    Editing,
+}
+
+struct State {
+    mode: Mode,
+    queue: VecDeque<String>,
+    left_out: usize,
+    /// Handed to the editor, perhaps not shown yet.
+    handed: VecDeque<String>,
+    handed_at: Instant,
+    /// Whether the hand-over is still waiting for the editor.
+    handing: bool,
+}
+
+impl TtyPrinter {
+    /// A printer; [`TtyPrinter::run`] is to be called on a thread.
+    pub fn new() -> TtyPrinter {
+        let state = State {
+            mode: Mode::Idle,
+            queue: VecDeque::new(),
+            left_out: 0,
+            handed: VecDeque::new(),
+            handed_at: Instant::now(),
+            handing: false,
+        };
+        TtyPrinter { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Starts the thread that shows lines through `editor`.
+    ///
+    /// # Errors
+    /// Where no thread can be started.
+    pub fn start(
+        self: std::sync::Arc<Self>,
+        editor: impl ExternalPrinter + Send + 'static,
+    ) -> io::Result<()> {
+        let thread = thread::Builder::new().name("printer".to_owned());
+        thread.spawn(move || self.run(editor)).map(drop)
+    }
+
+    fn run(&self, mut editor: impl ExternalPrinter) {
+        let mut state = self.lock();
+        loop {
+            match state.mode {
+                _ if state.queue.is_empty() => {}
+                Mode::Idle if state.handed.is_empty() => {
+                    state.write_queue();
+                    continue;
+                }
+                Mode::Editing => {
+                    let batch = state.take_batch();
+                    state.handed.push_back(batch.clone());
+                    state.handing = true;
+                    drop(state);
+                    let printed = editor.print(batch);
+                    state = self.lock();
+                    state.handing = false;
+                    state.handed_at = Instant::now();
+                    // The editor holds one at most: the others are shown.
+                    let shown = state.handed.len().saturating_sub(1);
+                    state.handed.drain(..shown);
+                    if let Err(e) = printed {
+                        log::error!(target: "client", "the editor takes no lines: err={e}");
+                        return;
+                    }
+                    continue;
+                }
+                Mode::Idle | Mode::Starting => {}
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A line is about to be edited.
+    pub fn begin(&self) {
+        let mut state = self.lock();
+        if state.handed.is_empty() {
+            state.write_queue();
+        }
+        state.mode = Mode::Starting;
+    }
+
+    /// The editor has taken over the terminal.
+    pub fn editing(&self) {
+        let mut state = self.lock();
+        if state.mode == Mode::Starting {
+            state.mode = Mode::Editing;
+            self.changed.notify_all();
+        }
+    }
+
+    /// The line is done.
+    pub fn end(&self) {
+        let mut state = self.lock();
+        state.mode = Mode::Idle;
+        if !state.handing && state.handed_at.elapsed() >= SURELY_SHOWN {
+            state.handed.clear();
+        }
+        self.changed.notify_all();
+    }
+
+    /// No line will be edited any more: shows everything that is left.
+    pub fn finish(&self) {
+        let mut state = self.lock();
+        for batch in std::mem::take(&mut state.handed) {
+            write_straight(&batch);
+        }
+        state.write_queue();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change is complete in itself: a panic elsewhere spoils nothing.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Printer for TtyPrinter {
+    fn print(&self, lines: &[Line]) {
+        let mut state = self.lock();
+        state.queue.extend(lines.iter().map(|line| line.text.clone()));
+        let surplus = state.queue.len().saturating_sub(MAX_QUEUE);
+        state.queue.drain(..surplus);
+        state.left_out += surplus;
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    fn take_batch(&mut self) -> String {
+        let mut batch = String::new();
+        if self.left_out > 0 {
+            batch = format!("... {} lines are left out.\n", self.left_out);
+            self.left_out = 0;
+        }
+        for line in self.queue.drain(..) {
+            batch.push_str(&line);
+            batch.push('\n');
+        }
+        batch
+    }
+
+    fn write_queue(&mut self) {
+        if !self.queue.is_empty() {
+            write_straight(&self.take_batch());
+        }
+    }
+}
+
+fn write_straight(text: &str) {
+    let mut out = io::stdout().lock();
+    if let Err(e) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        log::debug!(target: "client", "lines were not shown: err={e}");
+    }
+}

@@ -1,0 +1,13 @@
+//! ChatClient against a real ChatServer: as a script uses it, through pipes,
+//! and as a person does, on a terminal.
+
+#![allow(clippy::unwrap_used)] // A test that meets an error should end there.
+
+mod piped;
+mod proxy;
+mod screen;
+mod script_stories;
+mod server;
+mod start_stories;
+mod terminal;
+mod terminal_stories;

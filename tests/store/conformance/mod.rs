@@ -1,0 +1,138 @@
+//! What every store promises, whichever database is behind it. Each case gets
+//! an empty store; `for_each_case!` lists them, and the compiler complains of
+//! one that is not listed.
+
+pub mod accounts;
+pub mod claims;
+pub mod friends;
+pub mod groups;
+pub mod offline;
+pub mod servers;
+
+use std::sync::Barrier;
+
+use cluster_chat::model::{Claim, ClaimOutcome, Store, UserId, UserState};
+
+/// Calls `$make!` with every part and its cases.
+macro_rules! for_each_case {
+    ($make:ident) => {
+        $make! {
+            accounts: [
+                a_new_user_is_found_by_number_and_by_name,
+                a_taken_name_is_refused,
+                names_that_only_look_alike_are_different,
+                texts_come_back_exactly,
+                an_unknown_user_is_nobody,
+                a_name_longer_than_its_column_is_refused_not_cut,
+                one_name_asked_for_by_many_at_once_goes_to_one,
+            ]
+            claims: [
+                the_first_login_takes_the_claim_and_shows_online,
+                a_second_login_is_told_who_holds_the_claim,
+                a_claim_asked_for_again_still_stands,
+                a_takeover_replaces_exactly_the_claim_it_names,
+                a_takeover_of_a_claim_that_has_gone_takes_the_user,
+                an_unknown_user_cannot_be_claimed,
+                only_the_very_claim_releases,
+                a_released_user_can_be_claimed_again,
+                a_server_sees_its_own_claims_of_this_life,
+                of_eight_logins_at_once_exactly_one_wins,
+                of_eight_takeovers_at_once_exactly_one_wins,
+            ]
+            servers: [
+                a_start_frees_what_the_id_left_behind_and_nothing_else,
+                a_new_start_replaces_the_former_life,
+                a_beat_raises_only_its_own_row,
+                a_server_with_an_unchanged_beat_is_declared_dead,
+                a_server_whose_beat_has_moved_is_not_declared_dead,
+                of_two_observers_one_declares_the_death,
+                a_stop_takes_out_the_row_and_its_claims,
+                a_stop_after_a_new_start_leaves_the_new_life_alone,
+                server_ids_are_compared_exactly,
+            ]
+            friends: [
+                a_friendship_has_two_sides,
+                friends_come_ordered_with_their_state,
+                a_second_friendship_of_the_same_two_is_refused,
+                strangers_and_nobodies_are_told_apart,
+                nobody_is_ones_own_friend,
+                two_who_befriend_each_other_at_once_become_friends_once,
+                making_and_ending_crosswise_leaves_both_sides_alike,
+            ]
+            groups: [
+                a_new_group_has_its_creator_in_it,
+                a_taken_group_name_is_refused,
+                who_joins_gets_the_whole_group,
+                joining_twice_or_nowhere_is_refused,
+                a_member_leaves_and_the_group_stays,
+                the_creator_dissolves_the_group,
+                leaving_what_one_is_not_in_is_refused,
+                all_groups_come_with_all_members_in_order,
+                nobody_is_left_in_a_group_dissolved_while_others_join,
+            ]
+            offline: [
+                messages_come_oldest_first_and_exactly,
+                the_first_of_two_with_one_mid_stands,
+                a_mid_is_the_senders_own_and_the_recipients_own,
+                any_bytes_make_a_mid_and_all_of_them_count,
+                rows_are_deleted_by_number,
+                many_rows_are_deleted_at_once,
+                a_message_is_deleted_by_what_identifies_it,
+                operations_take_effect_in_order,
+                a_page_holds_no_more_than_asked_for,
+                large_and_many_messages_are_taken,
+                a_page_says_whether_it_was_the_last,
+                a_refused_message_takes_its_whole_batch_with_it,
+                nothing_to_do_is_done,
+                users_for_whom_messages_wait_are_told_to_their_server,
+                writers_that_store_the_same_messages_store_each_once,
+            ]
+        }
+    };
+}
+pub(crate) use for_each_case;
+
+/// A registered user.
+pub fn user(store: &dyn Store, name: &str) -> UserId {
+    store.create_user(name, "$argon2id$not-a-real-one").unwrap()
+}
+
+pub fn claim(server: &str, epoch: i64, number: i64) -> Claim {
+    Claim { server: server.into(), epoch, number }
+}
+
+/// Logs a user in.
+pub fn take(store: &dyn Store, user: UserId, claim: &Claim) {
+    assert_eq!(store.take_claim(user, claim, None).unwrap(), ClaimOutcome::Taken);
+}
+
+pub fn state(store: &dyn Store, user: UserId) -> UserState {
+    store.user(user).unwrap().unwrap().state
+}
+
+/// Runs `work` with 0, 1, … in as many threads, all let loose at one moment,
+/// and returns what each came to.
+pub fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = Barrier::new(threads);
+    std::thread::scope(|scope| {
+        let started: Vec<_> = (0..threads)
+            .map(|index| {
+                let (barrier, work) = (&barrier, &work);
+                scope.spawn(move || {
+                    barrier.wait();
+                    work(index)
+                })
+            })
+            .collect();
+        started.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// Asserts that a result is this error.
+macro_rules! assert_refused {
+    ($result:expr, $error:pat) => {{
+        let result = $result;
+        assert!(matches!(result, Err($error)), "got {result:?}");
+    }};
+}
+pub(crate) use assert_refused;

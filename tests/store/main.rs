@@ -1,0 +1,57 @@
+//! The stores against what they promise: one conformance suite for SQLite and
+//! MariaDB, and what each of them has to cope with by itself.
+
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
+mod mariadb;
+mod mysql_faults;
+mod mysql_schema;
+mod sqlite_file;
+
+/// The conformance suite on SQLite.
+mod sqlite {
+    use cluster_chat::model::Store;
+    use cluster_chat::model::sqlite::SqliteStore;
+
+    macro_rules! tests {
+        ($($part:ident: [$($case:ident,)*])*) => {
+            $(mod $part {
+                $(#[test]
+                fn $case() {
+                    super::with_store(crate::conformance::$part::$case);
+                })*
+            })*
+        };
+    }
+    crate::conformance::for_each_case!(tests);
+
+    fn with_store(case: impl Fn(&dyn Store)) {
+        let dir = tempfile::tempdir().unwrap();
+        case(&SqliteStore::open(&dir.path().join("chat.db")).unwrap());
+    }
+}
+
+/// The conformance suite on MariaDB.
+mod mysql {
+    use cluster_chat::model::Store;
+    use cluster_chat::model::mysql::MysqlStore;
+
+    use crate::mariadb::MariaDb;
+
+    macro_rules! tests {
+        ($($part:ident: [$($case:ident,)*])*) => {
+            $(mod $part {
+                $(#[test]
+                fn $case() {
+                    super::with_store(crate::conformance::$part::$case);
+                })*
+            })*
+        };
+    }
+    crate::conformance::for_each_case!(tests);
+
+    fn with_store(case: impl Fn(&dyn Store)) {
+        case(&MysqlStore::open(MariaDb::shared().fresh_options()).unwrap());
+    }
+}
