@@ -1,0 +1,25 @@
+//! The chat server from outside: real servers, clients, databases and nginx,
+//! and what docs/protocol.md promises about them, told as stories.
+
+// Tests unwrap; what is not there fails them.
+#![allow(clippy::unwrap_used)]
+
+#[macro_use]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod backlog;
+mod bounds;
+mod chat;
+mod confirm;
+mod failover;
+mod framing;
+mod friends;
+mod groups;
+mod harness;
+mod login;
+mod malformed;
+mod outages;
+mod register;
+mod shutdown;
+mod startup;

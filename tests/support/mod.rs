@@ -1,0 +1,30 @@
+//! The harness of the story tests: real servers, real services, real sockets.
+//!
+//! ```text
+//! world.rs     where a story takes place: one server or a cluster
+//! cluster.rs   two servers, MariaDB, Redis and nginx
+//! server.rs    one ChatServer process
+//! services.rs  MariaDB, Redis, nginx
+//! door.rs      an address to connect to; registers people and logs them in
+//! client.rs    one framed connection: requests, replies, pushes
+//! talk.rs      what people do on it: chat, befriend, join groups
+//! wire.rs      bytes and frames
+//! process.rs   signals; wait.rs: conditions with deadlines
+//! ```
+//!
+//! A service that cannot be started fails the test; nothing is ever skipped.
+
+// Each test target uses its own part of the harness.
+#![allow(dead_code)]
+
+pub mod client;
+pub mod cluster;
+pub mod door;
+pub mod process;
+pub mod server;
+pub mod services;
+pub mod talk;
+pub mod wait;
+pub mod wire;
+#[macro_use]
+pub mod world;

@@ -1,0 +1,262 @@
+//! Private MariaDB, Redis and nginx, through `scripts/services.sh`.
+//!
+//! MariaDB is shared by all tests of one run (each story has a database of its
+//! own in it); everything else belongs to one story. Whatever happens to a
+//! test, a service ends with the process that it was started for.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+
+use super::process::{self, Signal};
+
+/// One running service. Dropping it ends the process.
+pub struct Service {
+    kind: &'static str,
+    dir: TempDir,
+    conf: Option<PathBuf>,
+    pid: u32,
+    port: u16,
+}
+
+impl Service {
+    /// A MariaDB for one story that will break it.
+    #[track_caller]
+    pub fn mariadb() -> Service {
+        Service::start("mariadb")
+    }
+
+    /// A Redis.
+    #[track_caller]
+    pub fn redis() -> Service {
+        Service::start("redis")
+    }
+
+    /// An nginx that balances over these servers.
+    #[track_caller]
+    pub fn nginx(servers: &[SocketAddr]) -> Service {
+        let dir = new_dir();
+        let conf = dir.path().join("nginx.conf");
+        // Somebody else may take the port that was found free: then another.
+        let mut last_failure = String::new();
+        for _ in 0..5 {
+            let port = free_port();
+            let mut command = script();
+            command
+                .arg("nginx-conf")
+                .args(["--listen", &port.to_string(), "--dir"])
+                .arg(dir.path());
+            let text = run(command.args(servers.iter().map(SocketAddr::to_string))).unwrap();
+            std::fs::write(&conf, text).unwrap();
+            match launch("nginx", dir.path(), None, Some(&conf), std::process::id()) {
+                Ok(Started { pid, port }) => {
+                    return Service { kind: "nginx", dir, conf: Some(conf), pid, port };
+                }
+                Err(why) => last_failure = why,
+            }
+        }
+        panic!("{last_failure}");
+    }
+
+    #[track_caller]
+    fn start(kind: &'static str) -> Service {
+        let dir = new_dir();
+        let Started { pid, port } = launch(kind, dir.path(), None, None, std::process::id())
+            .unwrap_or_else(|why| panic!("{why}"));
+        Service { kind, dir, conf: None, pid, port }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// The URL of a Redis.
+    pub fn redis_url(&self) -> String {
+        format!("redis://{}", self.address())
+    }
+
+    /// Ends it without a word; its data stays.
+    #[track_caller]
+    pub fn kill(&self) {
+        process::signal(self.pid, Signal::Kill);
+        super::wait::eventually("the killed service is gone", super::wait::SOON, || {
+            !process::runs(self.pid)
+        });
+    }
+
+    /// Freezes it: connections stay open, nothing answers.
+    #[track_caller]
+    pub fn freeze(&self) {
+        process::signal(self.pid, Signal::Stop);
+    }
+
+    /// Lets it go on.
+    #[track_caller]
+    pub fn thaw(&self) {
+        process::signal(self.pid, Signal::Cont);
+    }
+
+    /// Starts it again, after [`Service::kill`], on the same port with the
+    /// same data.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        let started = launch(
+            self.kind,
+            self.dir.path(),
+            Some(self.port),
+            self.conf.as_deref(),
+            std::process::id(),
+        );
+        self.pid = started.unwrap_or_else(|why| panic!("{why}")).pid;
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Killed, not asked: nobody needs the data of a story that is over, and
+        // a frozen process would not hear anything else. Only nginx is asked,
+        // since its workers would outlive a killed master.
+        let signal = if self.kind == "nginx" { Signal::Term } else { Signal::Kill };
+        if process::runs(self.pid) {
+            process::signal(self.pid, signal);
+        }
+    }
+}
+
+/// A database of its own for one story; dropped with the value.
+pub struct Database {
+    name: String,
+    server: SocketAddr,
+}
+
+impl Database {
+    /// A new one in the MariaDB that the run's tests share.
+    #[track_caller]
+    pub fn shared() -> Database {
+        Database::on(shared_mariadb())
+    }
+
+    /// A new one on this MariaDB. The ChatServer creates it when it starts.
+    pub fn on(server: SocketAddr) -> Database {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Database { name: format!("chat_{}_{number}", std::process::id()), server }
+    }
+
+    /// What `--database` takes.
+    pub fn url(&self) -> String {
+        format!("mysql://root@{}/{}", self.server, self.name)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        use mysql::prelude::Queryable;
+        let url = format!("mysql://root@{}", self.server);
+        let dropped = mysql::Conn::new(url.as_str())
+            .and_then(|mut c| c.query_drop(format!("DROP DATABASE IF EXISTS `{}`", self.name)));
+        if let Err(e) = dropped {
+            // A story may have taken its MariaDB down on purpose.
+            eprintln!("database {} is left behind: {e}", self.name);
+        }
+    }
+}
+
+/// A port where nothing listens just now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The MariaDB of this run, started by whoever asks first. cargo-nextest runs
+/// each test in a process of its own, so the processes of one run share it:
+/// it lives in a folder named after the run's process and ends with that.
+#[track_caller]
+fn shared_mariadb() -> SocketAddr {
+    static ADDRESS: OnceLock<SocketAddr> = OnceLock::new();
+    *ADDRESS.get_or_init(|| {
+        let run = match std::env::var_os("NEXTEST") {
+            Some(_) => std::os::unix::process::parent_id(),
+            None => std::process::id(),
+        };
+        remove_old_runs();
+        let dir = std::env::temp_dir().join(format!("{SHARED_PREFIX}{run}"));
+        std::fs::create_dir_all(&dir).unwrap();
+        let lock = File::create(dir.join("lock")).unwrap();
+        lock.lock().unwrap();
+        // Says where it is if it runs already.
+        let started =
+            launch("mariadb", &dir, None, None, run).unwrap_or_else(|why| panic!("{why}"));
+        SocketAddr::from(([127, 0, 0, 1], started.port))
+    })
+}
+
+const SHARED_PREFIX: &str = "chat-stories-mariadb-";
+
+/// Removes what shared databases of runs that are over left on the disk.
+fn remove_old_runs() {
+    for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
+        let name = entry.file_name();
+        let run = name.to_str().and_then(|n| n.strip_prefix(SHARED_PREFIX)).map(str::parse);
+        if let Some(Ok(run)) = run
+            && !process::runs(run)
+            && let Err(e) = std::fs::remove_dir_all(entry.path())
+        {
+            // Another process of this run may be removing it at this moment.
+            eprintln!("{} stays: {e}", entry.path().display());
+        }
+    }
+}
+
+struct Started {
+    pid: u32,
+    port: u16,
+}
+
+/// Starts a service that ends with the process `watch`; what went wrong, with
+/// the script's own words, if it does not start.
+fn launch(
+    kind: &str,
+    dir: &Path,
+    port: Option<u16>,
+    conf: Option<&Path>,
+    watch: u32,
+) -> Result<Started, String> {
+    let mut command = script();
+    command.args(["start", kind, "--watch", &watch.to_string(), "--dir"]).arg(dir);
+    if let Some(port) = port {
+        command.args(["--port", &port.to_string()]);
+    }
+    if let Some(conf) = conf {
+        command.arg("--conf").arg(conf);
+    }
+    let output = run(&mut command)?;
+    let number = |key: &str| {
+        let line = output.lines().find_map(|line| line.strip_prefix(key));
+        line.and_then(|value| value.parse::<u32>().ok()).ok_or(format!("no {key} in {output:?}"))
+    };
+    let port = u16::try_from(number("port=")?).map_err(|e| e.to_string())?;
+    Ok(Started { pid: number("pid=")?, port })
+}
+
+fn script() -> Command {
+    Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services.sh"))
+}
+
+fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{command:?}: {}\n{why}", output.status));
+    }
+    String::from_utf8(output.stdout).map_err(|e| e.to_string())
+}
+
+fn new_dir() -> TempDir {
+    tempfile::Builder::new().prefix("chat-stories-").tempdir().unwrap()
+}
