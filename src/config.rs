@@ -47,7 +47,7 @@ pub struct Config {
     /// The Redis that carries messages between servers: redis://HOST:PORT
     /// [default: none, one server alone]
     #[arg(long, env = "CHAT_REDIS", value_name = "URL", hide_env_values = true)]
-    pub redis: Option<String>,
+    pub redis: Option<RedisUrl>,
 
     /// This server's name in the cluster, unlike any other's [default: IP:PORT]
     #[arg(long, env = "CHAT_SERVER_ID", value_name = "NAME", value_parser = server_id)]
@@ -125,6 +125,24 @@ impl std::str::FromStr for Database {
         } else {
             Err("write sqlite:FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE".into())
         }
+    }
+}
+
+/// Where Redis is; the URL may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisUrl(pub String);
+
+impl std::fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("redis://…")
+    }
+}
+
+impl std::str::FromStr for RedisUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<RedisUrl, String> {
+        Ok(RedisUrl(text.to_owned()))
     }
 }
 

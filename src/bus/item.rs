@@ -18,7 +18,7 @@ pub struct Presence {
 }
 
 /// What became of one recipient's copy on the recipient's server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CopyOutcome {
     /// The recipient's client has it.

@@ -43,6 +43,9 @@ pub(super) struct Connection {
     pub accepted: u64,
     /// What the handler has been told of `accepted`.
     pub told: u64,
+    /// Where a frame ends that alone is over the outbound limit: nothing up to
+    /// there counts against it.
+    oversized_until: u64,
     /// The socket may hold bytes, or an end, or an error.
     pub readable: bool,
     /// `inbound` may hold whole frames.
@@ -110,6 +113,7 @@ impl Connection {
             inbound: Inbound::default(),
             outbound: Outbound::default(),
             accepted: 0,
+            oversized_until: 0,
             told: 0,
             readable: false,
             undecoded: false,
@@ -125,6 +129,20 @@ impl Connection {
             stalled_since: None,
             eof_at: None,
         }
+    }
+
+    /// A frame that ends at `end` was queued: one that alone is over the limit
+    /// may wait, if it is the only such one.
+    pub(super) fn allow_oversized(&mut self, frame_bytes: usize, end: u64, limit: usize) {
+        if frame_bytes > limit && self.oversized_until <= self.accepted {
+            self.oversized_until = end;
+        }
+    }
+
+    /// Bytes that wait for the peer and count against the limit.
+    pub(super) fn counted_bytes(&self) -> usize {
+        let exempt = self.oversized_until.saturating_sub(self.accepted);
+        self.outbound.len().saturating_sub(usize::try_from(exempt).unwrap_or(usize::MAX))
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -189,17 +189,16 @@ impl Core {
         };
         let end = conn.accepted + conn.outbound.len() as u64;
         let limit = self.config.max_outbound;
-        let over = |queued: usize| queued > limit && queued > frame_bytes;
-        let queued = conn.outbound.len();
-        let early = queued >= EARLY_FLUSH_BYTES && !conn.blocked;
-        if (early || over(queued))
+        conn.allow_oversized(frame_bytes, end, limit);
+        let early = conn.outbound.len() >= EARLY_FLUSH_BYTES && !conn.blocked;
+        if (early || conn.counted_bytes() > limit)
             && let Err(e) = conn.write(self.poll.registry(), &mut self.pool, self.now)
         {
             self.close(id, CloseReason::Socket(e.to_string()));
             return None;
         }
-        let queued = conn.outbound.len();
-        if over(queued) {
+        let queued = conn.counted_bytes();
+        if queued > limit {
             self.close(id, CloseReason::SlowReader { queued, limit });
             return None;
         }

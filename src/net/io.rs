@@ -41,6 +41,14 @@ impl<'a> Io<'a> {
         self.core.send(conn, &Payload::Shared(payload))
     }
 
+    /// Writes what is queued now instead of at the end of the turn. Says how
+    /// far the socket has come, if that is news; `on_written` is then not
+    /// called for it again.
+    pub fn flush(&mut self, conn: ConnId) -> Option<u64> {
+        self.core.peek(conn)?;
+        self.core.flush(conn.serial).map(|(_, offset)| offset)
+    }
+
     /// Bytes that wait for the connection's socket, headers included.
     #[must_use]
     pub fn queued_bytes(&self, conn: ConnId) -> usize {

@@ -17,30 +17,27 @@ use log::debug;
 
 use super::peer::{LogOut, Peer, conn_id, session_id};
 use super::pools::{Job, Pools};
-use crate::model::{OfflinePage, StoreError};
 use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io};
 use crate::protocol::{Errno, Refusal, reply};
-use crate::service::{
-    Change, Effects, Feed, Handled, Lane, LoggedIn, MessageCopy, Place, Post, Service, SessionId,
-};
+use crate::service::{Change, Effects, Feed, Handled, LoggedIn, Place, Post, Service};
 
 /// How long to wait before a page that could not be read is tried again.
-const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+pub(super) const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// One reactor's side of the service.
 pub(super) struct Gateway {
     /// The reactor's number.
     reactor: u16,
-    service: Arc<Service>,
-    pools: Arc<Pools>,
+    pub(super) service: Arc<Service>,
+    pub(super) pools: Arc<Pools>,
     login_timeout: Duration,
-    peers: HashMap<ConnId, Peer>,
+    pub(super) peers: HashMap<ConnId, Peer>,
     stopping: bool,
 }
 
 /// What a timer of a connection is for; packed into its key with the serial.
 #[derive(Clone, Copy)]
-enum Timer {
+pub(super) enum Timer {
     Login = 0,
     ReadAgain = 1,
 }
@@ -79,7 +76,6 @@ impl Gateway {
 
     fn logged_in(&mut self, io: &mut Io<'_>, conn: ConnId, login: LoggedIn, end: Option<u64>) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        let user = login.identity.user;
         if peer.close_claim.take() == Some(login.identity.claim.number) {
             io.close(conn, CloseReason::Handler("its claim was taken while it logged in"));
         }
@@ -87,125 +83,12 @@ impl Gateway {
         // Without an end the connection is finishing: the rows stay.
         if let Some(end) = end {
             feed.sent_rows(end, login.rows);
-            if login.exhausted && self.service.try_go_live(user, session_id(conn), login.nudges) {
-                feed.went_live();
-            }
         }
         peer.feed = Some(feed);
-        self.catch_up(io, conn);
-    }
-
-    /// Begins a log-out: nothing new is pushed, and what is queued already is
-    /// written before the session ends, so that it is not stored as well.
-    fn log_out(&mut self, conn: ConnId, reply: Vec<u8>) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
-        if let Some(session) = &mut peer.session {
-            session.identity = None;
-        }
-        peer.log_out = LogOut::Draining(reply);
-        if let Some(feed) = &peer.feed {
-            self.service.go_behind(feed.identity.user, session_id(conn), Vec::new());
-        }
-        self.end_drained(conn);
-    }
-
-    /// Ends the session of a connection that logs out, once the socket has
-    /// taken what was queued.
-    fn end_drained(&mut self, conn: ConnId) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
-        if peer.feed.as_ref().is_some_and(|feed| !feed.is_confirmed()) {
-            return;
-        }
-        let Some(reply) = peer.log_out.drained() else { return };
-        let session = session_id(conn);
-        let service = self.service.clone();
-        let answer: Box<dyn FnOnce() + Send> =
-            Box::new(move || service.tell_logged_out(session, reply));
-        match peer.feed.take() {
-            Some(feed) => {
-                let identity = feed.identity.clone();
-                let unconfirmed = feed.into_unconfirmed();
-                self.service.end_session(session, &identity, unconfirmed, Some(answer));
-            }
-            None => answer(),
-        }
-    }
-
-    /// Reads the next page for a session that is behind, once everything that
-    /// it was sent is confirmed.
-    fn catch_up(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
-        if !feed.begin_read() {
-            return;
-        }
-        let job = Job::ReadPage { session: session_id(conn), user: feed.identity.user };
-        if self.pools.submit(Lane::Database, job).is_err() {
-            feed.read_failed();
-            io.set_timer(io.now() + READ_AGAIN_AFTER, timer_key(conn, Timer::ReadAgain));
-        }
-    }
-
-    fn page(
-        &mut self,
-        io: &mut Io<'_>,
-        conn: ConnId,
-        nudges: u32,
-        page: Result<OfflinePage, StoreError>,
-    ) {
-        let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
-        let user = feed.identity.user;
-        let page = match page {
-            Ok(page) => page,
-            Err(err) => {
-                debug!(target: "gateway", "conn={conn} user={user} missed messages not read err={err}");
-                feed.read_failed();
-                io.set_timer(io.now() + READ_AGAIN_AFTER, timer_key(conn, Timer::ReadAgain));
-                return;
-            }
-        };
-        let exhausted = feed.page(&page);
-        let mut sent = Vec::with_capacity(page.rows.len());
-        let mut end = None;
-        for row in &page.rows {
-            let Some(at) = io.send(conn, row.message.as_bytes()) else { break };
-            end = Some(at);
-            sent.push(row.row);
-        }
-        let whole = sent.len() == page.rows.len();
-        if let Some(end) = end {
-            feed.sent_rows(end, sent);
-        }
-        if whole && exhausted && self.service.try_go_live(user, session_id(conn), nudges) {
-            feed.went_live();
-        } else if whole {
+        if end.is_some() && login.exhausted {
+            self.try_go_live(io, conn, login.nudges);
+        } else {
             self.catch_up(io, conn);
-        }
-    }
-
-    fn deliver(&mut self, io: &mut Io<'_>, conn: ConnId, copy: MessageCopy) {
-        let feed = self
-            .peers
-            .get_mut(&conn)
-            .and_then(Peer::open_feed)
-            .filter(|feed| feed.identity.user == copy.to);
-        let Some(feed) = feed else {
-            return self.service.store_first(copy.to, |_| vec![copy]);
-        };
-        match io.send_shared(conn, &copy.message.body) {
-            None => self.service.store_first(copy.to, |_| vec![copy]),
-            Some(end) => {
-                if feed.sent_copy(end, copy) {
-                    self.go_behind(conn);
-                }
-            }
-        }
-    }
-
-    fn go_behind(&mut self, conn: ConnId) {
-        if let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) {
-            let user = feed.identity.user;
-            let unconfirmed = feed.go_behind();
-            self.service.go_behind(user, session_id(conn), unconfirmed);
         }
     }
 
@@ -235,24 +118,6 @@ impl Gateway {
             io.resume(conn);
         }
         self.finish_if_answered(io, conn);
-    }
-
-    fn close_claim(&mut self, io: &mut Io<'_>, conn: ConnId, claim: i64, reason: &'static str) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
-        match &peer.feed {
-            Some(feed) if feed.identity.claim.number == claim => {
-                io.close(conn, CloseReason::Handler(reason));
-            }
-            Some(_) => {}
-            None => peer.close_claim = Some(claim),
-        }
-    }
-
-    fn with_feed(&mut self, session: SessionId, act: impl FnOnce(&mut Feed)) {
-        let peer = self.peers.get_mut(&conn_id(session));
-        if let Some(feed) = peer.and_then(|peer| peer.feed.as_mut()) {
-            act(feed);
-        }
     }
 }
 
@@ -290,21 +155,14 @@ impl Handler for Gateway {
     }
 
     fn on_violation(&mut self, io: &mut Io<'_>, conn: ConnId, error: &CodecError) {
-        let refusal = Refusal::new(
-            Errno::TooLarge,
-            format!("{error}; the connection is closed, open a new one and send less"),
-        );
+        let refusal = Refusal::new(Errno::TooLarge, format!("{error}; the connection is closed"));
         if io.send(conn, &reply::error(None, &refusal)).is_none() {
             debug!(target: "gateway", "conn={conn} the violation could not be answered");
         }
     }
 
     fn on_written(&mut self, io: &mut Io<'_>, conn: ConnId, offset: u64) {
-        let Some(feed) = self.peers.get_mut(&conn).and_then(|peer| peer.feed.as_mut()) else {
-            return;
-        };
-        let confirmed = feed.written(offset);
-        self.service.confirmed(session_id(conn), confirmed);
+        self.taken(conn, offset);
         self.end_drained(conn);
         self.catch_up(io, conn);
     }
@@ -340,17 +198,9 @@ impl Handler for Gateway {
                     self.finish_if_answered(io, conn);
                 }
             }
-            Post::Nudged { session } => {
-                self.go_behind(conn_id(session));
-                self.catch_up(io, conn_id(session));
-            }
-            Post::Page { session, nudges, page } => {
-                self.page(io, conn_id(session), nudges, page);
-            }
-            Post::Deleted { session } => {
-                self.with_feed(session, Feed::deleted);
-                self.catch_up(io, conn_id(session));
-            }
+            Post::Nudged { login } => self.nudged(io, login),
+            Post::Page { login, nudges, page } => self.page(io, login, nudges, page),
+            Post::Deleted { login } => self.deleted(io, login),
             Post::LoggedOut { session, reply } => {
                 let conn = conn_id(session);
                 if let Some(peer) = self.peers.get_mut(&conn) {
@@ -359,14 +209,14 @@ impl Handler for Gateway {
                     if io.send(conn, &reply).is_none() {
                         debug!(target: "gateway", "conn={conn} closing, a log-out is not answered");
                     }
-                    io.set_timer(io.now() + self.login_timeout, timer_key(conn, Timer::Login));
+                    if !std::mem::replace(&mut peer.login_timer, true) {
+                        io.set_timer(io.now() + self.login_timeout, timer_key(conn, Timer::Login));
+                    }
                     io.resume(conn);
                     self.finish_if_answered(io, conn);
                 }
             }
-            Post::Close { session, claim, reason } => {
-                self.close_claim(io, conn_id(session), claim, reason);
-            }
+            Post::Close { login, reason } => self.close_login(io, login, reason),
         }
     }
 
@@ -391,6 +241,10 @@ impl Handler for Gateway {
         }
     }
 
+    fn on_turn_end(&mut self, _io: &mut Io<'_>) {
+        self.service.flush_outcomes();
+    }
+
     fn on_shutdown(&mut self, io: &mut Io<'_>) {
         self.stopping = true;
         let all: Vec<ConnId> = self.peers.keys().copied().collect();
@@ -408,6 +262,6 @@ impl Gateway {
     }
 }
 
-fn timer_key(conn: ConnId, timer: Timer) -> u64 {
+pub(super) fn timer_key(conn: ConnId, timer: Timer) -> u64 {
     conn.serial.get() << 1 | timer as u64
 }

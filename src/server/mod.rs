@@ -12,6 +12,7 @@
 //! bus-subscriber, bus-publisher
 //! ```
 
+mod feeding;
 mod gateway;
 mod main_reactor;
 pub mod panic;
@@ -25,13 +26,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
-use log::{error, info};
+use log::{error, info, warn};
 
 pub use main_reactor::MainReactor;
 pub use startup::StartError;
 
 use crate::bus::Bus;
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::model::Store;
 use crate::net::{Reactor, ReactorConfig, ReactorHandle};
 use crate::service::claims::Event;
@@ -44,6 +45,9 @@ use pools::Pools;
 
 /// How much longer than a recipient another server may take.
 const HANDOVER_GRACE: Duration = Duration::from_secs(2);
+
+/// How much longer a half-closed connection waits for its answers.
+const HALF_CLOSE_GRACE: Duration = Duration::from_secs(3);
 
 /// A running server.
 pub struct Server {
@@ -80,6 +84,12 @@ impl Server {
         let freed = store.start_server(&id, epoch).map_err(StartError::from_store)?;
         if freed > 0 {
             info!(target: "claims", "{freed} users of a former life of this server set offline");
+        }
+        if config.redis.is_none() && matches!(config.database, Database::Mysql(_)) {
+            warn!(
+                target: "server",
+                "no --redis: this must be the only server on its database, others are not reached"
+            );
         }
         let settings = Settings {
             server_id: id.as_str().into(),
@@ -243,6 +253,8 @@ fn reactor_config(config: &Config) -> ReactorConfig {
         max_outbound: config.max_outbound as usize,
         idle_timeout: config.idle_timeout,
         write_timeout: config.write_timeout,
+        // Long enough for what is under way to another server to be settled.
+        half_close_timeout: config.ack_timeout + HANDOVER_GRACE + HALF_CLOSE_GRACE,
         ..ReactorConfig::default()
     }
 }

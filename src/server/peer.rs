@@ -20,6 +20,8 @@ pub(super) struct Peer {
     pub log_out: LogOut,
     /// End it if it turns out to hold this claim (its login is under way).
     pub close_claim: Option<i64>,
+    /// A timer will look whether it has logged in.
+    pub login_timer: bool,
     /// When it last asked for something.
     pub asked_at: Instant,
 }
@@ -33,6 +35,7 @@ impl Peer {
             half_closed: false,
             log_out: LogOut::No,
             close_claim: None,
+            login_timer: true,
             asked_at: now,
         }
     }

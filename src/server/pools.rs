@@ -13,7 +13,7 @@ use log::error;
 
 use crate::model::UserId;
 use crate::protocol::{Errno, Refusal};
-use crate::service::{Handled, Lane, Place, Post, Service, Session, SessionId};
+use crate::service::{Handled, Lane, LoginId, Place, Post, Service, Session};
 
 /// How many requests may wait for each worker.
 const QUEUE_PER_WORKER: usize = 1024;
@@ -26,7 +26,7 @@ pub(super) enum Job {
     /// Handle a request; the session goes back to its reactor.
     Request { session: Box<Session>, payload: Vec<u8> },
     /// Read a page of missed messages.
-    ReadPage { session: SessionId, user: UserId },
+    ReadPage { login: LoginId, user: UserId },
 }
 
 /// Both pools.
@@ -94,11 +94,11 @@ impl Worker {
         for job in &self.jobs {
             match job {
                 Job::Request { session, payload } => self.request(session, &payload),
-                Job::ReadPage { session, user } => {
+                Job::ReadPage { login, user } => {
                     // Counted before the read: a nudge during it counts.
                     let nudges = self.service.nudges(user);
                     let page = self.service.read_page(user);
-                    self.service.tell(session, Post::Page { session, nudges, page });
+                    self.service.tell(login.session, Post::Page { login, nudges, page });
                 }
             }
         }

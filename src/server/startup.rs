@@ -126,7 +126,7 @@ pub(super) fn open_bus(
     deadline: Instant,
 ) -> Result<Arc<dyn Bus>, StartError> {
     let Some(url) = &config.redis else { return Ok(Arc::new(LocalBus::new())) };
-    let options = RedisOptions::new(url.as_str(), id);
+    let options = RedisOptions::new(url.0.as_str(), id);
     let bus = retry(deadline, RedisError::is_retryable, || RedisBus::connect(options.clone()));
     match bus {
         Ok(bus) => Ok(Arc::new(bus)),

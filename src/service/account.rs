@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{error, info, warn};
+use log::{debug, error, info, warn};
 
 use super::effects::{Change, Effects, LoggedIn};
 use super::message::MessageCopy;
-use super::registry::{LocalSession, NEVER_POISONED};
+use super::registry::{LocalSession, NEVER_POISONED, Slot};
 use super::router::{Context, Handled};
 use super::session::{Identity, Post, Session, SessionId};
 use super::{Service, password, store_refusal};
@@ -22,6 +22,8 @@ use crate::protocol::{Errno, MsgId, Refusal};
 /// How long a login waits for its presence to stand in Redis. Beyond that the
 /// sweep of a server without Redis finds what others could not nudge.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a login waits for what its user's former session left.
+const WRITER_TIMEOUT: Duration = Duration::from_millis(500);
 /// The most missed messages of one read.
 const PAGE_ROWS: usize = 1_000;
 
@@ -77,10 +79,7 @@ impl Service {
 
     fn check_password(&self, login: &Login<'_>) -> Result<Credentials, Refusal> {
         let wrong = || {
-            Refusal::new(
-                Errno::WrongOrTaken,
-                "wrong id or password, check both (or register first, msgid 4)",
-            )
+            Refusal::new(Errno::WrongOrTaken, "wrong id or password: check both, or register first")
         };
         let Proof::Password(password) = &login.proof else {
             // No token has been given out that could be the right one.
@@ -137,6 +136,9 @@ impl Service {
             && self.is_stale(holder).map_err(unavailable)?
         {
             info!(target: "claims", "user={user} replacing a stale claim of server={}", holder.server);
+            if holder.server == self.settings.server_id {
+                self.wait_for_writer();
+            }
             outcome = self.store.take_claim(user, &claim, Some(holder));
         }
         match outcome {
@@ -147,6 +149,20 @@ impl Service {
                 self.releaser.release(user, claim, None);
                 Err(unavailable(err))
             }
+        }
+    }
+
+    /// The user's former session here has ended, and what its socket had taken
+    /// may still be with the writer: not to be read again.
+    fn wait_for_writer(&self) {
+        let (done, passed) = crossbeam_channel::bounded(1);
+        self.writer.after_all(move || {
+            if done.send(()).is_err() {
+                debug!(target: "claims", "a login did not wait for the writer");
+            }
+        });
+        if passed.recv_timeout(WRITER_TIMEOUT).is_err() {
+            debug!(target: "claims", "the writer is busy, a login goes on");
         }
     }
 
@@ -235,6 +251,9 @@ impl Service {
             slot.session.take_if(|here| here.id == session);
             unconfirmed
         });
+        if self.registry.with(user, Slot::end_catch_up) {
+            self.flush_held(user);
+        }
         if self.is_stopping() {
             // The stop lets go of all claims at once, after all is stored.
             self.ended_in_stop.lock().expect(NEVER_POISONED).push((user, identity.claim.clone()));

@@ -11,7 +11,7 @@ use super::settlement::GroupTicket;
 use super::{Service, random_mid, store_refusal};
 use crate::model::{GroupId, UserId};
 use crate::protocol::push::{Target, push};
-use crate::protocol::reply::{self, GroupChatFields, OneChatFields};
+use crate::protocol::reply::{self, GroupChatFields, MAX_PAYLOAD_BYTES, OneChatFields};
 use crate::protocol::request::Chat;
 use crate::protocol::{Errno, MsgId, Refusal};
 
@@ -34,7 +34,13 @@ impl Service {
                 return refused(MsgId::OneChat, context, &refusal, fields);
             }
         }
-        let message = message(Target::User(to), identity, &chat, &mid);
+        let message = match self.message(Target::User(to), identity, &chat, &mid) {
+            Ok(message) => message,
+            Err(refusal) => {
+                let fields = OneChatFields { mid: &mid, to, status: None };
+                return refused(MsgId::OneChat, context, &refusal, fields);
+            }
+        };
         let origin = Origin::One { session, seq: context.seq };
         let copy = MessageCopy { to, message: message.clone(), origin };
         self.deliver(&message, std::iter::once(copy));
@@ -60,23 +66,22 @@ impl Service {
             Ok(_) => Ok(members),
             Err(_) => Err(Refusal::new(
                 Errno::NotRelated,
-                "you are not a member of this group, join it first (msgid 9)",
+                "you are not a member of this group: join it first",
             )),
         });
         let members = match members {
             Ok(members) => members,
-            Err(refusal) => {
-                let fields =
-                    GroupChatFields { mid: &mid, groupid: group, delivered: None, stored: None };
-                return refused(MsgId::GroupChat, context, &refusal, fields);
-            }
+            Err(refusal) => return refused_group(context, group, &mid, &refusal),
         };
         let copies = u32::try_from(members.len() - 1).expect("user ids are 31 bits");
         let ticket = Arc::new(GroupTicket::new(session, context.seq, group, copies));
         if copies == 0 {
             return Handled::Done(Effects::reply(ticket.reply(&mid)));
         }
-        let message = message(Target::Group(group), identity, &chat, &mid);
+        let message = match self.message(Target::Group(group), identity, &chat, &mid) {
+            Ok(message) => message,
+            Err(refusal) => return refused_group(context, group, &mid, &refusal),
+        };
         let others = members.iter().filter(|member| **member != identity.user);
         self.deliver(
             &message,
@@ -94,6 +99,38 @@ impl Service {
             .load(&*self.store, group)
             .map_err(|err| store_refusal(&err))?
             .ok_or_else(|| store_refusal(&crate::model::StoreError::NoSuchGroup))
+    }
+
+    /// Builds a message, once for all of its copies.
+    fn message(
+        &self,
+        target: Target,
+        identity: &Identity,
+        chat: &Chat<'_>,
+        mid: &str,
+    ) -> Result<Arc<Message>, Refusal> {
+        let time: Cow<'_, str> = match chat.time {
+            Some(time) => time.into(),
+            None => format!("\"{:.3}\"", jiff::Timestamp::now()).into(),
+        };
+        let body = push(target, identity.user, &identity.name, chat.msg, &time, mid);
+        if body.len() > MAX_PAYLOAD_BYTES {
+            return Err(Refusal::new(
+                Errno::TooLarge,
+                format!(
+                    "with your name, mid and time the message has {} bytes, {MAX_PAYLOAD_BYTES} \
+                     fit a frame: send less",
+                    body.len()
+                ),
+            ));
+        }
+        self.memory.message(identity.user, mid, body).ok_or_else(|| {
+            Refusal::new(
+                Errno::SlowDown,
+                "the server has too many messages under way: send it again in a moment with the \
+                 same mid",
+            )
+        })
     }
 
     fn user_exists(&self, user: UserId, place: Place) -> Exists {
@@ -120,13 +157,9 @@ enum Exists {
     Refused(Refusal),
 }
 
-fn message(target: Target, identity: &Identity, chat: &Chat<'_>, mid: &str) -> Arc<Message> {
-    let time: Cow<'_, str> = match chat.time {
-        Some(time) => time.into(),
-        None => format!("\"{:.3}\"", jiff::Timestamp::now()).into(),
-    };
-    let body = push(target, identity.user, &identity.name, chat.msg, &time, mid);
-    Arc::new(Message { sender: identity.user, mid: mid.as_bytes().into(), body })
+fn refused_group(context: Context, group: GroupId, mid: &str, refusal: &Refusal) -> Handled {
+    let fields = GroupChatFields { mid, groupid: group, delivered: None, stored: None };
+    refused(MsgId::GroupChat, context, refusal, fields)
 }
 
 fn refused<T: serde::Serialize>(

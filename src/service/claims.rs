@@ -13,10 +13,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use log::{debug, error, info, warn};
 
 use super::account::presence_of;
-use super::registry::NEVER_POISONED;
+use super::registry::{LocalSession, NEVER_POISONED};
 use super::{Service, random_positive};
+use crate::bus::BusError;
 use crate::model::store::Result;
-use crate::model::{Claim, ServerId, ServerRow, UserId};
+use crate::model::{Claim, HeldClaim, ServerId, ServerRow, UserId};
 
 /// How often a server raises its beat and looks at the others'.
 pub const BEAT_EVERY: Duration = Duration::from_secs(3);
@@ -24,6 +25,10 @@ pub const BEAT_EVERY: Duration = Duration::from_secs(3);
 pub const DEAD_AFTER: Duration = Duration::from_secs(10);
 /// How often the claims in the database are compared with the sessions here.
 const AUDIT_EVERY: Duration = Duration::from_secs(10);
+
+/// So many presences are written again at once, and how long that may take.
+const ANNOUNCED_AT_ONCE: usize = 512;
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the claims thread is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,14 +154,24 @@ impl<'a> Watch<'a> {
             } else if gap {
                 seen.since = now;
             } else if !seen.dead && now.duration_since(seen.since) >= DEAD_AFTER {
-                seen.dead = true;
-                if let Some(freed) = service.store.declare_dead(row)? {
-                    seen.epoch += 1;
-                    warn!(
+                match service.store.declare_dead(row) {
+                    Ok(Some(freed)) => {
+                        seen.dead = true;
+                        seen.epoch += 1;
+                        warn!(
+                            target: "claims",
+                            "server={} declared dead after {} s without a beat, {freed} users set \
+                             offline",
+                            row.id,
+                            DEAD_AFTER.as_secs()
+                        );
+                    }
+                    // Its row has changed: the next look sees how.
+                    Ok(None) => {}
+                    Err(err) => warn!(
                         target: "claims",
-                        "server={} declared dead after {} s without a beat, {freed} users set offline",
-                        row.id, DEAD_AFTER.as_secs()
-                    );
+                        "server={} not declared dead yet, trying again err={err}", row.id
+                    ),
                 }
             }
         }
@@ -170,22 +185,49 @@ impl<'a> Watch<'a> {
     fn refresh(&mut self) -> Result<()> {
         let service = self.service;
         if service.bus.has_peers() {
-            for held in service.store.claims_of(service.server_id(), service.epoch())? {
-                let claim = Claim {
-                    server: service.server_id().clone(),
-                    epoch: service.epoch(),
-                    number: held.number,
-                };
-                let user = held.user;
-                let then = Box::new(move |result: std::result::Result<(), _>| {
-                    if let Err(err) = result {
-                        debug!(target: "bus", "user={user} presence not rewritten err={err}");
-                    }
-                });
-                service.bus.announce(user, presence_of(&claim), then);
+            let held = service.store.claims_of(service.server_id(), service.epoch())?;
+            for some in held.chunks(ANNOUNCED_AT_ONCE) {
+                if !self.announce(some) {
+                    break;
+                }
             }
         }
         self.sweep()
+    }
+
+    /// Writes presence for claims whose sessions are here, and waits for the
+    /// last: all at once would fill the bus's queue. Whether it was taken.
+    fn announce(&self, held: &[HeldClaim]) -> bool {
+        let service = self.service;
+        let (done, announced) = crossbeam_channel::bounded(held.len());
+        let mut asked = 0;
+        for HeldClaim { user, number } in held {
+            let is_here = |here: &LocalSession| here.claim == *number;
+            if !service.registry.session(*user).as_ref().is_some_and(is_here) {
+                continue;
+            }
+            asked += 1;
+            let claim = Claim {
+                server: service.server_id().clone(),
+                epoch: service.epoch(),
+                number: *number,
+            };
+            let (this, user, done) = (service.clone(), *user, done.clone());
+            let presence = presence_of(&claim);
+            let then = Box::new(move |result: std::result::Result<(), BusError>| {
+                // It may have logged out between the look and the write.
+                let here = this.registry.session(user);
+                if here.is_none_or(|here| here.claim != claim.number) {
+                    this.bus.withdraw(user, presence_of(&claim));
+                }
+                if done.send(result.is_ok()).is_err() {
+                    debug!(target: "bus", "user={user} presence written late");
+                }
+            });
+            service.bus.announce(user, presence, then);
+        }
+        let deadline = Instant::now() + ANNOUNCE_TIMEOUT;
+        (0..asked).all(|_| announced.recv_deadline(deadline).unwrap_or(false))
     }
 
     /// Feeds every user here for whom messages wait.

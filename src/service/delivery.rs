@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use log::{debug, warn};
+use log::debug;
 use serde_json::value::RawValue;
 
 use super::Service;
 use super::feed::Confirmed;
 use super::message::{Message, MessageCopy, Origin};
 use super::registry::{Next, Routing, Slot};
-use super::session::{Post, SessionId};
+use super::session::{LoginId, Post, SessionId};
 use super::settlement::Settled;
 use crate::bus::item::CopyOutcome;
 use crate::bus::{BusError, Item, Presence};
@@ -50,15 +50,16 @@ impl Service {
         let routing = Routing { has_peers: false, ..self.routing() };
         let user = copy.to;
         let next = self.registry.with(user, |slot| {
-            if slot.session.is_none() && slot.writing == 0 {
-                // Not here: back to the server that sent it, which stores it.
+            if slot.session.is_none() {
+                // Back to the server that sent it, which stores it, and in
+                // order with what else it has for this user.
                 return Err(copy);
             }
             Ok(slot.accept(copy, routing))
         });
         match next {
             Ok(next) => self.go(user, next, routing),
-            Err(copy) => self.settle(copy, Settled::Unavailable),
+            Err(copy) => self.settle(copy, Settled::NotHere),
         }
     }
 
@@ -147,9 +148,13 @@ impl Service {
 
     /// Lets go of one hold on a user's slot and routes what lined up.
     pub(super) fn let_go(&self, user: UserId) {
-        if !self.registry.with(user, Slot::let_go) {
-            return;
+        if self.registry.with(user, Slot::let_go) {
+            self.flush_held(user);
         }
+    }
+
+    /// Routes what lined up for a user; only for who was told to.
+    pub(super) fn flush_held(&self, user: UserId) {
         loop {
             let routing = self.routing();
             match self.registry.with(user, |slot| slot.route_held(routing)) {
@@ -163,10 +168,14 @@ impl Service {
     fn routing(&self) -> Routing {
         Routing {
             has_peers: self.bus.has_peers() && self.bus.is_up(),
-            handover: self.handovers.fetch_add(1, Ordering::Relaxed),
+            handover: self.next_handover(),
             now: Instant::now(),
             handover_timeout: self.settings.handover_timeout,
         }
+    }
+
+    fn next_handover(&self) -> u64 {
+        self.handovers.fetch_add(1, Ordering::Relaxed)
     }
 
     fn go(&self, user: UserId, next: Next, routing: Routing) {
@@ -177,6 +186,7 @@ impl Service {
                 self.hand_over(&server, routing.handover, &message, vec![user]);
             }
             Next::Locate => self.locate(vec![user]),
+            Next::LetGo => self.let_go(user),
             Next::Wait => {}
         }
     }
@@ -197,14 +207,29 @@ impl Service {
             }
         };
         if let Some(copy) = refused {
-            self.store_first(copy.to, |_| vec![copy]);
+            self.not_pushed(copy);
         }
+    }
+
+    /// A copy that was posted to a reactor has been pushed.
+    pub fn pushed(&self, user: UserId) {
+        if self.registry.with(user, Slot::taken) {
+            self.flush_held(user);
+        }
+    }
+
+    /// A copy that was posted to a reactor cannot be pushed: it is stored,
+    /// before anything that came later.
+    pub fn not_pushed(&self, copy: MessageCopy) {
+        let user = copy.to;
+        self.store_first(user, |_| vec![copy]);
+        self.pushed(user);
     }
 
     /// Gives a copy, already counted as `writing`, to the offline writer.
     fn write(&self, copy: MessageCopy) {
         if let Err(copy) = self.writer.insert(copy) {
-            self.registry.with(copy.to, |slot| slot.writing = slot.writing.saturating_sub(1));
+            self.written_and_nudged(copy.to, 1);
             self.settle(copy, Settled::Overloaded);
         }
     }
@@ -244,19 +269,35 @@ impl Service {
         self.bus.locate(users, Box::new(move |answer| this.on_located(&asked, answer)));
     }
 
+    /// The bus's answer. What lined up for the question goes out grouped, one
+    /// item per message and server, and only then may newer copies follow.
     fn on_located(&self, users: &[UserId], answer: Result<Vec<Option<Presence>>, BusError>) {
         let presences = answer.unwrap_or_else(|err| {
             debug!(target: "bus", "users not located, storing err={err}");
             Vec::new()
         });
-        let now = Instant::now();
+        let mut outgoing = Outgoing::default();
         for (index, user) in users.iter().enumerate() {
             let server = presences
                 .get(index)
                 .and_then(Option::as_ref)
                 .map(|presence| presence.server.clone())
                 .filter(|server| *server != self.settings.server_id);
-            self.registry.with(*user, |slot| slot.located(server, now));
+            let routing = self.routing();
+            self.registry.with(*user, |slot| {
+                slot.located(server.clone(), routing.now);
+                if let Some(server) = server.as_ref().filter(|_| routing.has_peers) {
+                    let number = |message: &Arc<Message>| {
+                        outgoing.add(server, message, *user, || self.next_handover())
+                    };
+                    slot.hand_over_held(server, number, routing);
+                }
+            });
+        }
+        for item in outgoing.items {
+            self.hand_over(&item.server, item.handover, &item.message, item.users);
+        }
+        for user in users {
             self.let_go(*user);
         }
     }
@@ -270,91 +311,53 @@ impl Service {
 
     /// A session's socket has taken messages: the live ones are settled, the
     /// rows of the others deleted.
-    pub fn confirmed(&self, session: SessionId, confirmed: Confirmed) {
+    pub fn confirmed(&self, login: LoginId, confirmed: Confirmed) {
         for copy in confirmed.delivered {
             self.settle(copy, Settled::Delivered);
         }
         if !confirmed.deletions.is_empty() {
-            self.writer.delete(session, confirmed.deletions);
+            self.writer.delete(login, confirmed.deletions);
         }
-    }
-
-    /// Tells the server on which each of these users is, if it is another
-    /// one, that rows were committed; then counts them as written.
-    pub(super) fn nudge_elsewhere(&self, written: Vec<(UserId, u32)>) {
-        let Some(this) = self.this() else { return };
-        let users: Vec<UserId> = written.iter().map(|(user, _)| *user).collect();
-        self.bus.locate(
-            users,
-            Box::new(move |answer| {
-                let presences = answer.unwrap_or_default();
-                for (index, (user, count)) in written.into_iter().enumerate() {
-                    if let Some(Some(presence)) = presences.get(index)
-                        && presence.server != this.settings.server_id
-                        && let Err(err) = this.bus.send(&presence.server, Item::Nudge { user })
-                    {
-                        warn!(target: "bus", "user={user} not nudged, the sweep will err={err}");
-                    }
-                    this.written_and_nudged(user, count);
-                }
-            }),
-        );
-    }
-
-    /// Rows were committed and, where the user is elsewhere, that server has
-    /// been nudged. A session here goes behind.
-    pub(super) fn written_and_nudged(&self, user: UserId, count: u32) {
-        let session = self.registry.with(user, |slot| {
-            slot.writing = slot.writing.saturating_sub(count);
-            nudge_slot(slot)
-        });
-        if let Some(session) = session {
-            self.tell(session, Post::Nudged { session });
-        }
-    }
-
-    /// Rows may wait for this user: a session here goes behind.
-    pub fn nudge_here(&self, user: UserId) {
-        if let Some(session) = self.registry.with(user, nudge_slot) {
-            self.tell(session, Post::Nudged { session });
-        }
-    }
-
-    /// A session's read found nothing beyond what it has: it goes live, if it
-    /// has not been nudged since that read began.
-    pub fn try_go_live(&self, user: UserId, session: SessionId, nudges: u32) -> bool {
-        self.registry.with(user, |slot| match &mut slot.session {
-            Some(here) if here.id == session && here.nudges == nudges => {
-                here.behind = false;
-                true
-            }
-            _ => false,
-        })
-    }
-
-    /// A session goes behind by itself; `unconfirmed` is stored before
-    /// anything that comes later.
-    pub fn go_behind(&self, user: UserId, session: SessionId, unconfirmed: Vec<MessageCopy>) {
-        self.store_first(user, |slot| {
-            if let Some(here) = slot.session.as_mut().filter(|here| here.id == session) {
-                here.behind = true;
-            }
-            unconfirmed
-        });
-    }
-
-    /// The nudges that this user's session has had; a read begins with it.
-    pub fn nudges(&self, user: UserId) -> u32 {
-        self.registry.session(user).map_or(0, |session| session.nudges)
     }
 }
 
-/// Marks a slot's session behind; whom to tell.
-fn nudge_slot(slot: &mut Slot) -> Option<SessionId> {
-    let session = slot.session.as_mut()?;
-    session.behind = true;
-    session.nudges = session.nudges.wrapping_add(1);
-    Some(session.id)
+/// Messages for other servers, each with all of its recipients there.
+#[derive(Default)]
+struct Outgoing {
+    /// In the order in which they were first met.
+    items: Vec<OutgoingItem>,
+    index: HashMap<(ServerId, *const Message), usize>,
+}
+
+struct OutgoingItem {
+    server: ServerId,
+    handover: u64,
+    message: Arc<Message>,
+    users: Vec<UserId>,
+}
+
+impl Outgoing {
+    /// Adds a recipient and returns the number of the handover.
+    fn add(
+        &mut self,
+        server: &ServerId,
+        message: &Arc<Message>,
+        user: UserId,
+        new_handover: impl FnOnce() -> u64,
+    ) -> u64 {
+        let key = (server.clone(), Arc::as_ptr(message));
+        let index = *self.index.entry(key).or_insert_with(|| {
+            self.items.push(OutgoingItem {
+                server: server.clone(),
+                handover: new_handover(),
+                message: message.clone(),
+                users: Vec::new(),
+            });
+            self.items.len() - 1
+        });
+        self.items[index].users.push(user);
+        self.items[index].handover
+    }
 }
 
 fn body_of(message: &Message) -> Option<Box<RawValue>> {

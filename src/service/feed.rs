@@ -75,11 +75,18 @@ impl Feed {
         }
     }
 
-    /// A live push was queued up to `end`. Whether the session has too many
-    /// unconfirmed now and must go behind.
-    pub fn sent_copy(&mut self, end: u64, copy: MessageCopy) -> bool {
-        let what = Sent::Copy { copy, stored: false };
-        self.unconfirmed.push_back(Unconfirmed { end, what });
+    /// A live push was queued up to `end`. Where the session has gone behind
+    /// since it was sent this way, it is to be stored too (the copy returned):
+    /// what comes later is in the table, and must not come before it.
+    pub fn sent_copy(&mut self, end: u64, mut copy: MessageCopy) -> Option<MessageCopy> {
+        let stored = self.phase != Phase::Live;
+        let to_store = stored.then(|| for_the_table(&mut copy));
+        self.unconfirmed.push_back(Unconfirmed { end, what: Sent::Copy { copy, stored } });
+        to_store
+    }
+
+    /// Whether a live session has so much unconfirmed that it must go behind.
+    pub fn is_overfull(&self) -> bool {
         self.phase == Phase::Live && self.unconfirmed.len() >= MOST_UNCONFIRMED
     }
 
@@ -129,9 +136,7 @@ impl Feed {
         for unconfirmed in &mut self.unconfirmed {
             if let Sent::Copy { copy, stored: stored @ false } = &mut unconfirmed.what {
                 *stored = true;
-                let origin = std::mem::replace(&mut copy.origin, Origin::Nobody);
-                let message = copy.message.clone();
-                to_store.push(MessageCopy { to: copy.to, message, origin });
+                to_store.push(for_the_table(copy));
             }
         }
         to_store
@@ -183,6 +188,12 @@ impl Feed {
             });
         copies.collect()
     }
+}
+
+/// A second copy for the table, which is the one that is settled.
+fn for_the_table(copy: &mut MessageCopy) -> MessageCopy {
+    let origin = std::mem::replace(&mut copy.origin, Origin::Nobody);
+    MessageCopy { to: copy.to, message: copy.message.clone(), origin }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::super::message::Message;
+use super::super::message::MessageMemory;
 use super::*;
 use crate::model::{Claim, OfflineRow, UserId};
 
@@ -18,8 +18,8 @@ fn live_feed() -> Feed {
 }
 
 fn copy(mid: &str) -> MessageCopy {
-    let message = Message { sender: UserId(1), mid: mid.as_bytes().into(), body: Arc::from([]) };
-    MessageCopy { to: UserId(2), message: Arc::new(message), origin: Origin::Nobody }
+    let message = MessageMemory::default().message(UserId(1), mid, Arc::from([])).unwrap();
+    MessageCopy { to: UserId(2), message, origin: Origin::Nobody }
 }
 
 fn row(row: i64) -> OfflineRow {
@@ -78,9 +78,11 @@ fn a_session_that_goes_behind_stores_what_it_has_not_confirmed() {
 fn too_many_unconfirmed_pushes_put_a_live_session_behind() {
     let mut feed = live_feed();
     for n in 1..MOST_UNCONFIRMED as u64 {
-        assert!(!feed.sent_copy(n, copy("m")));
+        assert!(feed.sent_copy(n, copy("m")).is_none());
+        assert!(!feed.is_overfull());
     }
-    assert!(feed.sent_copy(MOST_UNCONFIRMED as u64, copy("m")));
+    feed.sent_copy(MOST_UNCONFIRMED as u64, copy("m"));
+    assert!(feed.is_overfull());
     assert_eq!(feed.go_behind().len(), MOST_UNCONFIRMED);
 }
 
@@ -96,4 +98,14 @@ fn what_a_connection_leaves_behind_is_what_is_not_in_the_table() {
     let left = feed.into_unconfirmed();
     assert_eq!(left.len(), 1);
     assert_eq!(&*left[0].message.mid, b"m2");
+}
+
+#[test]
+fn a_live_copy_that_comes_after_the_session_went_behind_is_stored_too() {
+    let mut feed = live_feed();
+    assert!(feed.go_behind().is_empty());
+    assert!(feed.sent_copy(10, copy("m1")).is_some());
+    let confirmed = feed.written(10);
+    assert!(confirmed.delivered.is_empty(), "the stored one is settled");
+    assert!(matches!(&confirmed.deletions[..], [OfflineOp::DeleteMessage { .. }]));
 }

@@ -11,8 +11,9 @@ use log::{debug, info, warn};
 use super::Service;
 use super::claims::Event;
 use super::delivery::remote_copy;
-use super::message::Message;
-use super::session::Post;
+use super::session::{LoginId, Post};
+use serde_json::value::RawValue;
+
 use crate::bus::{BusSink, Item};
 use crate::model::{ServerId, UserId};
 
@@ -28,6 +29,28 @@ impl Inbound {
         Inbound { service, events }
     }
 
+    /// A message that another server handed over.
+    fn take_in(
+        &self,
+        from: &ServerId,
+        handover: u64,
+        to: Vec<UserId>,
+        sender: UserId,
+        mid: &str,
+        body: &RawValue,
+    ) {
+        let body: Arc<[u8]> = body.get().as_bytes().into();
+        match self.service.memory.message(sender, mid, body) {
+            Some(message) => {
+                for user in to {
+                    self.service.deliver_here(remote_copy(user, &message, from, handover));
+                }
+            }
+            // No memory for it here: the server that sent it stores it.
+            None => self.service.bounce(from, handover, to),
+        }
+    }
+
     fn tell_claims(&self, event: Event) {
         if self.events.send(event).is_err() {
             debug!(target: "bus", "the claims thread has ended already");
@@ -40,14 +63,7 @@ impl BusSink for Inbound {
         for item in items {
             match item {
                 Item::Message { handover, to, sender, mid, body } => {
-                    let message = Arc::new(Message {
-                        sender,
-                        mid: mid.as_bytes().into(),
-                        body: body.get().as_bytes().into(),
-                    });
-                    for user in to {
-                        self.service.deliver_here(remote_copy(user, &message, from, handover));
-                    }
+                    self.take_in(from, handover, to, sender, &mid, &body);
                 }
                 Item::Outcome { handover, users, outcome } => {
                     self.service.on_outcome(handover, users, outcome);
@@ -59,6 +75,7 @@ impl BusSink for Inbound {
                 Item::GroupChanged { group } => self.service.groups.drop_entry(group),
             }
         }
+        self.service.flush_outcomes();
     }
 
     fn on_unreachable(&self, server: &ServerId) {
@@ -86,9 +103,9 @@ impl BusSink for Inbound {
 impl Service {
     /// Ends the session that holds this claim, if it is here.
     pub(super) fn close_claim(&self, user: UserId, claim: i64, reason: &'static str) {
-        if let Some(session) = self.registry.session(user).filter(|here| here.claim == claim) {
-            let session = session.id;
-            self.tell(session, Post::Close { session, claim, reason });
+        if let Some(here) = self.registry.session(user).filter(|here| here.claim == claim) {
+            let login = LoginId { session: here.id, claim };
+            self.tell(here.id, Post::Close { login, reason });
         }
     }
 }

@@ -1,10 +1,16 @@
 //! A message and its copies.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::session::SessionId;
 use super::settlement::GroupTicket;
 use crate::model::{ServerId, UserId};
+
+/// Messages under way on this server may hold so much memory.
+const MOST_BYTES_UNDER_WAY: usize = 256 << 20;
+/// What a message takes beside its text.
+const MESSAGE_BYTES: usize = 256;
 
 /// One message, shared by all of its copies.
 #[derive(Debug)]
@@ -15,6 +21,32 @@ pub struct Message {
     pub mid: Arc<[u8]>,
     /// The JSON text of the push.
     pub body: Arc<[u8]>,
+    /// Given back with the message's last copy.
+    memory: Arc<AtomicUsize>,
+}
+
+/// Counts the memory of messages under way, wherever they are: in a mailbox,
+/// held, handed over, with the writer, or unconfirmed.
+#[derive(Debug, Default, Clone)]
+pub struct MessageMemory(Arc<AtomicUsize>);
+
+impl MessageMemory {
+    /// A message under way; `None`: too many are.
+    pub fn message(&self, sender: UserId, mid: &str, body: Arc<[u8]>) -> Option<Arc<Message>> {
+        let size = body.len() + MESSAGE_BYTES;
+        if self.0.load(Ordering::Relaxed) + size > MOST_BYTES_UNDER_WAY {
+            return None;
+        }
+        self.0.fetch_add(size, Ordering::Relaxed);
+        let (mid, memory) = (mid.as_bytes().into(), self.0.clone());
+        Some(Arc::new(Message { sender, mid, body, memory }))
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        self.memory.fetch_sub(self.body.len() + MESSAGE_BYTES, Ordering::Relaxed);
+    }
 }
 
 /// One recipient's copy of a message, on its way.
@@ -49,4 +81,20 @@ pub enum Origin {
     },
     /// Nobody any more.
     Nobody,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_under_way_are_bounded_in_memory_and_give_it_back() {
+        let memory = MessageMemory::default();
+        let large: Arc<[u8]> = vec![0; MOST_BYTES_UNDER_WAY / 2].into();
+        let first = memory.message(UserId(1), "m1", large.clone());
+        assert!(first.is_some());
+        assert!(memory.message(UserId(1), "m2", large.clone()).is_none());
+        drop(first);
+        assert!(memory.message(UserId(1), "m2", large).is_some());
+    }
 }

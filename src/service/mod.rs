@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Lock order: every lock here is a leaf (a registry shard, the group cache's
-//! map, a ticket); none is held while another is taken or across I/O.
+//! map, the lists of outcomes and nudges); none is held while another is taken or across I/O.
 
 pub mod account;
 pub mod chat;
@@ -26,6 +26,7 @@ pub mod group_cache;
 pub mod inbound;
 pub mod known_users;
 pub mod message;
+pub mod nudge;
 pub mod offline_writer;
 pub mod password;
 pub mod registry;
@@ -35,6 +36,7 @@ pub mod session;
 pub mod settlement;
 pub mod stop;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 use std::time::Duration;
@@ -44,10 +46,10 @@ use log::{debug, warn};
 pub use effects::{Change, Effects, LoggedIn};
 pub use feed::Confirmed;
 pub use feed::Feed;
-pub use message::{Message, MessageCopy, Origin};
-pub use registry::Registry;
+pub use message::{Message, MessageCopy, MessageMemory, Origin};
+pub use registry::{GoLive, Registry};
 pub use router::{Handled, Lane, Place};
-pub use session::{Identity, Mailbox, Post, Session, SessionId};
+pub use session::{Identity, LoginId, Mailbox, Post, Session, SessionId};
 pub use settlement::Settled;
 
 use crate::bus::Bus;
@@ -57,6 +59,7 @@ use group_cache::GroupCache;
 use known_users::KnownUsers;
 use offline_writer::OfflineWriter;
 use releaser::Releaser;
+use settlement::Outcomes;
 
 /// What the service is told at start.
 #[derive(Debug, Clone)]
@@ -92,7 +95,14 @@ pub struct Service {
     mailboxes: OnceLock<Vec<Box<dyn Mailbox>>>,
     /// The other servers that live, as the claims thread last saw them.
     peers: RwLock<Vec<ServerId>>,
+    /// The next handover's number. Starts anywhere, so that what other servers
+    /// report of a former life's handovers finds nothing.
     handovers: AtomicU64,
+    /// Outcomes to be sent to other servers.
+    outcomes: Outcomes,
+    /// Users who are to be nudged on other servers, with how many copies.
+    unnudged: Mutex<HashMap<UserId, u32>>,
+    memory: MessageMemory,
     /// Set while the server stops: sessions are then released in one go.
     stopping: AtomicBool,
     /// Whose sessions have ended since, for their presence.
@@ -122,7 +132,10 @@ impl Service {
             releaser: Releaser::new(),
             mailboxes: OnceLock::new(),
             peers: RwLock::new(Vec::new()),
-            handovers: AtomicU64::new(1),
+            handovers: AtomicU64::new(random_positive().unsigned_abs()),
+            outcomes: Outcomes::default(),
+            unnudged: Mutex::default(),
+            memory: MessageMemory::default(),
             stopping: AtomicBool::new(false),
             ended_in_stop: Mutex::default(),
         })

@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use log::{error, warn};
+use log::{error, info, warn};
 
+use super::Service;
 use super::message::MessageCopy;
 use super::registry::NEVER_POISONED;
-use super::session::{Post, SessionId};
+use super::session::{LoginId, Post};
 use super::settlement::Settled;
-use super::{Message, Service};
 use crate::model::{OfflineOp, StoreError, UserId};
 
 /// The most jobs of one transaction.
@@ -32,15 +32,36 @@ const RETRY: Duration = Duration::from_secs(1);
 enum Job {
     Insert(MessageCopy),
     Delete(Deletion),
-    /// Runs once everything before it has been committed or refused.
+    /// Runs once every copy before it is committed or refused, and every
+    /// deletion committed.
     Barrier(Box<dyn FnOnce() + Send>),
     Stop,
 }
 
 /// Rows that a session's socket has taken. Tried again until it is committed.
 struct Deletion {
-    session: SessionId,
+    login: LoginId,
     ops: Vec<OfflineOp>,
+}
+
+/// A part of a transaction, in the order queued.
+enum Part {
+    Copy(MessageCopy),
+    Deletion(Deletion),
+}
+
+impl Part {
+    fn ops(&self) -> Vec<OfflineOp> {
+        match self {
+            Part::Copy(copy) => vec![OfflineOp::Insert {
+                to: copy.to,
+                sender: copy.message.sender,
+                mid: copy.message.mid.clone(),
+                message: copy.message.body.clone(),
+            }],
+            Part::Deletion(deletion) => deletion.ops.clone(),
+        }
+    }
 }
 
 /// The queue to the writer. Copies are bounded in number and bytes; deletions
@@ -84,14 +105,14 @@ impl OfflineWriter {
         }
     }
 
-    /// Queues the deletion of what a session's socket has taken. The session
-    /// hears [`Post::Deleted`] after the commit.
-    pub(super) fn delete(&self, session: SessionId, ops: Vec<OfflineOp>) {
-        self.send(Job::Delete(Deletion { session, ops }));
+    /// Queues the deletion of what a login's socket has taken. It hears
+    /// [`Post::Deleted`] after the commit.
+    pub(super) fn delete(&self, login: LoginId, ops: Vec<OfflineOp>) {
+        self.send(Job::Delete(Deletion { login, ops }));
     }
 
-    /// Calls `then` on the writer's thread once everything queued before is
-    /// committed or refused.
+    /// Calls `then` on the writer's thread once every copy queued before is
+    /// committed or refused, and every deletion committed.
     pub(super) fn after_all(&self, then: impl FnOnce() + Send + 'static) {
         self.send(Job::Barrier(Box::new(then)));
     }
@@ -120,12 +141,12 @@ pub fn run(service: &Arc<Service>) {
         error!(target: "offline", "the offline writer was started twice");
         return;
     };
-    let mut writer = Writer { service, overdue: Vec::new(), failing: false };
+    let mut writer = Writer { service, overdue: Vec::new(), barriers: Vec::new(), failing: false };
     loop {
         let first = match jobs.recv_timeout(RETRY) {
             Ok(job) => job,
             Err(RecvTimeoutError::Timeout) => {
-                writer.write(Vec::new(), Vec::new());
+                writer.write(Vec::new());
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => return,
@@ -140,13 +161,15 @@ struct Writer<'a> {
     service: &'a Arc<Service>,
     /// Deletions that could not be made yet.
     overdue: Vec<Deletion>,
+    /// What waits for those.
+    barriers: Vec<Box<dyn FnOnce() + Send>>,
     failing: bool,
 }
 
 impl Writer<'_> {
     /// Takes what waits, up to a transaction's worth. Whether to stop.
     fn turn(&mut self, first: Job, jobs: &Receiver<Job>) -> bool {
-        let (mut copies, mut deletions, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut parts, mut bytes) = (Vec::new(), 0);
         let mut next = Some(first);
         let mut taken = 0;
         while let Some(job) = next.take() {
@@ -154,15 +177,19 @@ impl Writer<'_> {
             match job {
                 Job::Insert(copy) => {
                     bytes += copy.message.body.len();
-                    copies.push((copy, deletions.len()));
+                    parts.push(Part::Copy(copy));
                 }
-                Job::Delete(deletion) => deletions.push((deletion, copies.len())),
+                Job::Delete(deletion) => parts.push(Part::Deletion(deletion)),
                 Job::Barrier(then) => {
-                    self.write(std::mem::take(&mut copies), std::mem::take(&mut deletions));
-                    then();
+                    self.write(std::mem::take(&mut parts));
+                    self.barriers.push(then);
+                    self.pass_barriers();
                 }
                 Job::Stop => {
-                    self.write(copies, deletions);
+                    self.write(parts);
+                    for then in self.barriers.drain(..) {
+                        then();
+                    }
                     return true;
                 }
             }
@@ -170,129 +197,118 @@ impl Writer<'_> {
                 next = jobs.try_recv().ok();
             }
         }
-        self.write(copies, deletions);
+        self.write(parts);
         false
     }
 
-    /// One transaction. Each copy and deletion comes with how many of the
-    /// other kind were queued before it, so that the order is kept.
-    fn write(&mut self, copies: Vec<(MessageCopy, usize)>, deletions: Vec<(Deletion, usize)>) {
-        if copies.is_empty() && deletions.is_empty() && self.overdue.is_empty() {
+    /// One transaction, of what is overdue and of these.
+    fn write(&mut self, new: Vec<Part>) {
+        let mut parts: Vec<Part> = self.overdue.drain(..).map(Part::Deletion).collect();
+        parts.extend(new);
+        if parts.is_empty() {
             return;
         }
-        let mut ops: Vec<OfflineOp> =
-            self.overdue.iter().flat_map(|deletion| deletion.ops.iter().cloned()).collect();
-        let mut deletions_in = deletions.iter().peekable();
-        for (index, (copy, _)) in copies.iter().enumerate() {
-            while let Some((deletion, _)) = deletions_in.next_if(|(_, before)| *before <= index) {
-                ops.extend(deletion.ops.iter().cloned());
-            }
-            ops.push(insertion(copy.to, &copy.message));
+        self.count_out(&parts);
+        let ops: Vec<OfflineOp> = parts.iter().flat_map(Part::ops).collect();
+        match self.service.store.apply_offline(&ops) {
+            Ok(()) => self.committed(parts),
+            // Away or hung: the parts by themselves would fare no better.
+            Err(err @ StoreError::Unavailable(_)) => self.failed(parts, &err),
+            Err(err) => self.write_singly(parts, &err),
         }
-        ops.extend(deletions_in.flat_map(|(deletion, _)| deletion.ops.iter().cloned()));
-
-        let result = self.service.store.apply_offline(&ops);
-        let copies: Vec<MessageCopy> = copies.into_iter().map(|(copy, _)| copy).collect();
-        self.count_out(&copies);
-        self.overdue.extend(deletions.into_iter().map(|(deletion, _)| deletion));
-        match result {
-            Ok(()) => self.committed(copies),
-            // Away or hung: the rest of the batch would fare no better.
-            Err(err @ StoreError::Unavailable(_)) => self.failed(copies, &err),
-            Err(err) => self.write_singly(copies, &err),
-        }
+        self.service.flush_outcomes();
+        self.pass_barriers();
     }
 
-    /// Something in a batch was refused for good: each by itself, so that it
-    /// fails alone.
-    fn write_singly(&mut self, copies: Vec<MessageCopy>, err: &StoreError) {
+    /// Something in a batch was refused for good: each part by itself, in
+    /// order, so that it fails alone.
+    fn write_singly(&mut self, parts: Vec<Part>, err: &StoreError) {
         error!(target: "offline", "a batch was refused, writing it one by one err={err}");
-        let store = &self.service.store;
-        let (mut kept, mut refused) = (Vec::new(), Vec::new());
-        self.overdue.retain(|deletion| match store.apply_offline(&deletion.ops) {
-            Ok(()) => {
-                let session = deletion.session;
-                self.service.tell(session, Post::Deleted { session });
-                false
-            }
-            Err(err) => {
-                error!(target: "offline", "conn={} a deletion is put off err={err}", deletion.session);
-                true
-            }
-        });
-        for copy in copies {
-            match store.apply_offline(&[insertion(copy.to, &copy.message)]) {
-                Ok(()) => kept.push(copy),
+        let mut parts = parts.into_iter();
+        for part in parts.by_ref() {
+            match self.service.store.apply_offline(&part.ops()) {
+                Ok(()) => self.committed(vec![part]),
+                Err(err @ StoreError::Unavailable(_)) => {
+                    self.failed(vec![part], &err);
+                    break;
+                }
                 Err(err) => {
-                    error!(target: "offline", "user={} a message was refused err={err}", copy.to);
-                    refused.push(copy);
+                    error!(target: "offline", "a message or a deletion was refused err={err}");
+                    // A deletion that is refused for good would stand in the
+                    // way of all others: its rows come again at a login.
+                    let copies = match part {
+                        Part::Copy(copy) => vec![copy],
+                        Part::Deletion(_) => Vec::new(),
+                    };
+                    self.settle(copies, Settled::Unavailable);
                 }
             }
         }
-        self.settle_stored(kept);
-        self.settle_refused(refused);
+        let rest: Vec<Part> = parts.collect();
+        if !rest.is_empty() {
+            self.failed(rest, err);
+        }
     }
 
-    fn count_out(&self, copies: &[MessageCopy]) {
-        let counters = &self.service.writer;
-        counters.copies.fetch_sub(copies.len(), Ordering::Relaxed);
-        let bytes = copies.iter().map(|copy| copy.message.body.len()).sum();
-        counters.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    fn committed(&mut self, copies: Vec<MessageCopy>) {
+    fn committed(&mut self, parts: Vec<Part>) {
         if std::mem::take(&mut self.failing) {
-            warn!(target: "offline", "missed messages are kept again");
+            info!(target: "offline", "missed messages are kept again");
         }
-        for deletion in self.overdue.drain(..) {
-            let session = deletion.session;
-            self.service.tell(session, Post::Deleted { session });
-        }
-        self.settle_stored(copies);
-    }
-
-    fn settle_stored(&self, copies: Vec<MessageCopy>) {
-        let mut written: HashMap<UserId, u32> = HashMap::new();
-        for copy in copies {
-            *written.entry(copy.to).or_default() += 1;
-            self.service.settle(copy, Settled::Stored);
-        }
-        // A user of this server is nudged at once; the others' servers are
-        // asked for, and until they are nudged the copies count as written.
-        let mut elsewhere = Vec::new();
-        for (user, count) in written {
-            if self.service.bus.has_peers() && self.service.registry.session(user).is_none() {
-                elsewhere.push((user, count));
-            } else {
-                self.service.written_and_nudged(user, count);
+        let mut copies = Vec::new();
+        for part in parts {
+            match part {
+                Part::Copy(copy) => copies.push(copy),
+                Part::Deletion(Deletion { login, .. }) => {
+                    self.service.tell(login.session, Post::Deleted { login });
+                }
             }
         }
-        if !elsewhere.is_empty() {
-            self.service.nudge_elsewhere(elsewhere);
-        }
+        self.settle(copies, Settled::Stored);
     }
 
-    fn failed(&mut self, copies: Vec<MessageCopy>, err: &StoreError) {
+    fn failed(&mut self, parts: Vec<Part>, err: &StoreError) {
         if !std::mem::replace(&mut self.failing, true) {
             error!(target: "offline", "missed messages cannot be kept, senders are told so err={err}");
         }
-        self.settle_refused(copies);
+        let mut copies = Vec::new();
+        for part in parts {
+            match part {
+                Part::Copy(copy) => copies.push(copy),
+                Part::Deletion(deletion) => self.overdue.push(deletion),
+            }
+        }
+        self.settle(copies, Settled::Unavailable);
     }
 
-    fn settle_refused(&self, copies: Vec<MessageCopy>) {
+    /// Tells the senders, then the recipients' sessions.
+    fn settle(&self, copies: Vec<MessageCopy>, settled: Settled) {
+        let mut written: HashMap<UserId, u32> = HashMap::new();
         for copy in copies {
-            let user = copy.to;
-            self.service.registry.with(user, |slot| slot.writing = slot.writing.saturating_sub(1));
-            self.service.settle(copy, Settled::Unavailable);
+            *written.entry(copy.to).or_default() += 1;
+            self.service.settle(copy, settled);
+        }
+        self.service.written(written);
+    }
+
+    fn pass_barriers(&mut self) {
+        if self.overdue.is_empty() {
+            for then in self.barriers.drain(..) {
+                then();
+            }
         }
     }
-}
 
-fn insertion(to: UserId, message: &Message) -> OfflineOp {
-    OfflineOp::Insert {
-        to,
-        sender: message.sender,
-        mid: message.mid.clone(),
-        message: message.body.clone(),
+    fn count_out(&self, parts: &[Part]) {
+        let counters = &self.service.writer;
+        let mut bytes = 0;
+        let mut copies = 0;
+        for part in parts {
+            if let Part::Copy(copy) = part {
+                copies += 1;
+                bytes += copy.message.body.len();
+            }
+        }
+        counters.copies.fetch_sub(copies, Ordering::Relaxed);
+        counters.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }

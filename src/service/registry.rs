@@ -1,13 +1,16 @@
 //! Per recipient: the session here, if there is one, and where copies are on
 //! their way. One slot per user who is online here or has copies under way.
 //!
-//! Invariants, under one shard's leaf lock:
+//! Invariants, under one shard's leaf lock, so that copies of one sender cannot
+//! overtake each other:
 //! - A copy is pushed live only while nothing of this server's for the same
 //!   recipient is with the offline writer (`writing`), handed over to another
-//!   server (`handed`) or held (`hold`): so copies of one sender cannot
-//!   overtake each other.
+//!   server (`handed`) or held (`hold`).
+//! - A copy goes any other way only while none is in the mailbox of the
+//!   recipient's reactor (`posted`).
 //! - `hold` is set while some thread moves copies of this recipient outside
-//!   the lock; later copies line up in it and are routed when it is let go.
+//!   the lock, or while copies wait for one of the above; later copies line up
+//!   in it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -25,6 +28,10 @@ const SHARDS: usize = 64;
 
 /// How long a located server is remembered. A wrong guess bounces back.
 const LOCATION_TTL: Duration = Duration::from_secs(3);
+
+/// So many copies may wait for a session that is about to go live; beyond that
+/// they are stored after all.
+const CATCH_UP_COPIES: usize = 1024;
 
 /// A session of a user on this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +90,12 @@ pub struct Slot {
     pub writing: u32,
     /// Copies with another server, oldest first; all with the same one.
     pub handed: VecDeque<Handed>,
+    /// Copies in the mailbox of the session's reactor.
+    posted: u32,
+    /// The session has read everything but what is with the writer: new
+    /// copies are held until that is read too. Without this a recipient of
+    /// steady traffic would never leave the stored path.
+    catching_up: bool,
     location: Location,
     hold: Option<Box<Hold>>,
 }
@@ -99,6 +112,19 @@ pub enum Next {
     /// It is held; ask the bus where the user is.
     Locate,
     /// It is held; whoever holds the slot goes on with it.
+    Wait,
+    /// It is held, and too many are: let go of the slot.
+    LetGo,
+}
+
+/// Whether a session that has read everything is live now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoLive {
+    /// It is.
+    Live,
+    /// It was nudged meanwhile: read again.
+    ReadAgain,
+    /// Something is still with the writer: a nudge will come.
     Wait,
 }
 
@@ -120,28 +146,42 @@ impl Slot {
     pub fn accept(&mut self, copy: MessageCopy, routing: Routing) -> Next {
         if let Some(hold) = &mut self.hold {
             hold.queue.push_back(copy);
+            if self.catching_up && hold.queue.len() > CATCH_UP_COPIES {
+                self.catching_up = false;
+                return Next::LetGo;
+            }
             return Next::Wait;
         }
-        self.route(copy, routing)
+        self.route(copy, routing).unwrap_or_else(|copy| {
+            self.hold.get_or_insert_default().queue.push_front(copy);
+            Next::Wait
+        })
     }
 
-    fn route(&mut self, copy: MessageCopy, routing: Routing) -> Next {
+    /// Gives the copy back where it has to wait for the reactor's mailbox.
+    fn route(&mut self, copy: MessageCopy, routing: Routing) -> Result<Next, MessageCopy> {
+        if self.writing == 0
+            && self.handed.is_empty()
+            && let Some(session) = self.session.as_ref().filter(|session| !session.behind)
+        {
+            self.posted += 1;
+            return Ok(Next::Push(session.id, copy));
+        }
+        if self.posted > 0 {
+            return Err(copy);
+        }
         if self.writing > 0 {
-            return self.store(copy);
+            return Ok(self.store(copy));
         }
         if let Some(front) = self.handed.front() {
             // What is under way pins the way, or this one could overtake it.
             let server = front.server.clone();
-            return self.hand_over(server, copy, routing);
+            return Ok(self.hand_over(server, copy, routing));
         }
-        if let Some(session) = &self.session {
-            let id = session.id;
-            return if session.behind { self.store(copy) } else { Next::Push(id, copy) };
+        if self.session.is_some() || !routing.has_peers {
+            return Ok(self.store(copy));
         }
-        if !routing.has_peers {
-            return self.store(copy);
-        }
-        match &self.location {
+        Ok(match &self.location {
             Location::At(server, since) if routing.now.duration_since(*since) < LOCATION_TTL => {
                 let server = server.clone();
                 self.hand_over(server, copy, routing)
@@ -151,7 +191,7 @@ impl Slot {
                 self.hold().queue.push_front(copy);
                 Next::Locate
             }
-        }
+        })
     }
 
     fn store(&mut self, copy: MessageCopy) -> Next {
@@ -201,17 +241,56 @@ impl Slot {
 
     /// Lets go of one hold. Whether the caller now routes what lined up.
     pub fn let_go(&mut self) -> bool {
-        let Some(hold) = &mut self.hold else { return false };
-        hold.holders = hold.holders.saturating_sub(1);
-        if hold.holders > 0 || hold.flushing {
-            return false;
+        if let Some(hold) = &mut self.hold {
+            hold.holders = hold.holders.saturating_sub(1);
         }
-        hold.flushing = true;
-        true
+        self.begin_flush()
     }
 
-    /// Routes the first copy that lined up. `None`: the slot is free again.
-    /// Only for who was told so by [`Slot::let_go`].
+    /// The reactor has taken one copy out of its mailbox. Whether the caller
+    /// now routes what lined up.
+    pub fn taken(&mut self) -> bool {
+        self.posted = self.posted.saturating_sub(1);
+        self.posted == 0 && self.begin_flush()
+    }
+
+    /// The session has read everything there was when it had been nudged so
+    /// often. The second is whether the caller now routes what lined up.
+    pub fn go_live(&mut self, session: SessionId, nudges: u32) -> (GoLive, bool) {
+        let here = self.session.as_mut().filter(|here| here.id == session);
+        match here {
+            Some(here) if here.nudges == nudges && self.writing == 0 => {
+                here.behind = false;
+                (GoLive::Live, self.end_catch_up())
+            }
+            Some(here) if here.nudges == nudges => {
+                if !std::mem::replace(&mut self.catching_up, true) {
+                    self.hold();
+                }
+                (GoLive::Wait, false)
+            }
+            Some(_) | None => (GoLive::ReadAgain, false),
+        }
+    }
+
+    /// The session is live, or over. Whether the caller now routes what lined
+    /// up for it.
+    pub fn end_catch_up(&mut self) -> bool {
+        std::mem::take(&mut self.catching_up) && self.let_go()
+    }
+
+    fn begin_flush(&mut self) -> bool {
+        match &mut self.hold {
+            Some(hold) if hold.holders == 0 && !hold.flushing => {
+                hold.flushing = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Routes the first copy that lined up. `None`: nothing is left for the
+    /// caller to do. Only for who was told so by one of the above.
     pub fn route_held(&mut self, routing: Routing) -> Option<Next> {
         let hold = self.hold.as_mut()?;
         if hold.holders > 0 {
@@ -226,13 +305,42 @@ impl Slot {
             }
             return None;
         };
-        let next = self.route(copy, routing);
-        if matches!(next, Next::Locate)
-            && let Some(hold) = self.hold.as_mut()
-        {
-            hold.flushing = false;
+        let routed = self.route(copy, routing);
+        let hold = self.hold.get_or_insert_default();
+        match routed {
+            Ok(next) => {
+                hold.flushing &= !matches!(next, Next::Locate);
+                Some(next)
+            }
+            Err(copy) => {
+                // Goes on when the reactor has taken the last one.
+                hold.queue.push_front(copy);
+                hold.flushing = false;
+                None
+            }
         }
-        Some(next)
+    }
+
+    /// The bus found the user on `server`: takes what lined up for the
+    /// question as handed over, if nothing else stands in the way. The caller
+    /// sends the messages, and lets go of its hold only then.
+    pub fn hand_over_held(
+        &mut self,
+        server: &ServerId,
+        mut handover_of: impl FnMut(&Arc<Message>) -> u64,
+        routing: Routing,
+    ) {
+        let free = self.session.is_none() && self.writing == 0 && self.posted == 0;
+        let pinned = self.handed.front().is_some_and(|front| front.server != *server);
+        let Some(hold) = self.hold.as_mut().filter(|hold| hold.holders == 1) else { return };
+        if !free || pinned {
+            return;
+        }
+        let deadline = routing.now + routing.handover_timeout;
+        for copy in hold.queue.drain(..) {
+            let handover = handover_of(&copy.message);
+            self.handed.push_back(Handed { handover, server: server.clone(), deadline, copy });
+        }
     }
 
     /// Takes out every copy that is under way: held and handed over, oldest
@@ -250,6 +358,7 @@ impl Slot {
             && !self.logging_in
             && self.writing == 0
             && self.handed.is_empty()
+            && self.posted == 0
             && self.hold.is_none()
             && match &self.location {
                 Location::At(_, since) => now.duration_since(*since) >= LOCATION_TTL,

@@ -1,17 +1,14 @@
 use std::num::NonZeroU64;
 
-use super::super::message::Origin;
+use super::super::message::{MessageMemory, Origin};
 use super::*;
 
 const BOB: UserId = UserId(2);
 
 fn copy(mid: &str) -> MessageCopy {
-    let message = Message {
-        sender: UserId(1),
-        mid: mid.as_bytes().into(),
-        body: Arc::from(b"{}".as_slice()),
-    };
-    MessageCopy { to: BOB, message: Arc::new(message), origin: Origin::Nobody }
+    let memory = MessageMemory::default();
+    let message = memory.message(UserId(1), mid, Arc::from(b"{}".as_slice())).unwrap();
+    MessageCopy { to: BOB, message, origin: Origin::Nobody }
 }
 
 fn mid(copy: &MessageCopy) -> String {
@@ -51,6 +48,7 @@ fn flush(registry: &Registry) -> Vec<String> {
             }
             Next::Locate => "locate".into(),
             Next::Wait => "wait".into(),
+            Next::LetGo => "let go".into(),
         });
     }
     ways
@@ -62,7 +60,10 @@ fn a_live_session_is_pushed_to_and_one_that_is_behind_is_stored_for() {
     registry.with(BOB, |slot| slot.session = Some(session(false)));
     let next = registry.with(BOB, |slot| slot.accept(copy("m1"), routing(1)));
     assert!(matches!(next, Next::Push(..)));
-    registry.with(BOB, |slot| slot.session = Some(session(true)));
+    registry.with(BOB, |slot| {
+        slot.taken();
+        slot.session = Some(session(true));
+    });
     assert_eq!(stored(registry.with(BOB, |slot| slot.accept(copy("m2"), routing(2)))), "m2");
 }
 
@@ -152,6 +153,8 @@ fn a_hold_during_a_flush_stops_it_and_the_holder_goes_on() {
     registry.with(BOB, |slot| slot.hold_to_store(1));
     assert!(registry.with(BOB, |slot| slot.route_held(routing(3))).is_none());
     assert!(registry.with(BOB, Slot::let_go), "the new holder flushes");
+    assert!(flush(&registry).is_empty(), "m1 is still in the mailbox");
+    assert!(registry.with(BOB, Slot::taken));
     assert_eq!(flush(&registry), ["store m2"]);
 }
 
@@ -174,4 +177,80 @@ fn a_server_that_stops_takes_out_everything_under_way_in_order() {
     registry.with(BOB, |slot| slot.accept(copy("m2"), routing(2)));
     let taken = registry.with(BOB, Slot::take_under_way);
     assert_eq!(taken.iter().map(mid).collect::<Vec<_>>(), ["m1", "m2"]);
+}
+
+#[test]
+fn nothing_is_stored_past_what_is_in_the_mailbox_of_a_session_that_ends() {
+    let registry = Registry::new();
+    registry.with(BOB, |slot| slot.session = Some(session(false)));
+    let posted = registry.with(BOB, |slot| slot.accept(copy("m1"), routing(1)));
+    assert!(matches!(posted, Next::Push(..)));
+    // The connection ends before its reactor has taken m1.
+    registry.with(BOB, |slot| slot.session = None);
+    let next = registry.with(BOB, |slot| slot.accept(copy("m2"), routing(2)));
+    assert!(matches!(next, Next::Wait), "{next:?}");
+    // The reactor finds no session and stores m1 first.
+    registry.with(BOB, |slot| slot.hold_to_store(1));
+    assert!(registry.with(BOB, Slot::let_go), "looks, and finds m1 still posted");
+    assert!(flush(&registry).is_empty());
+    assert!(registry.with(BOB, Slot::taken));
+    assert_eq!(flush(&registry), ["store m2"]);
+}
+
+#[test]
+fn steady_traffic_leaves_the_stored_path_through_a_hold() {
+    let registry = Registry::new();
+    let id = session(true).id;
+    registry.with(BOB, |slot| slot.session = Some(session(true)));
+    assert_eq!(stored(registry.with(BOB, |slot| slot.accept(copy("m1"), routing(1)))), "m1");
+    // A read finds nothing more, but m1 is with the writer.
+    assert_eq!(registry.with(BOB, |slot| slot.go_live(id, 0)), (GoLive::Wait, false));
+    let next = registry.with(BOB, |slot| slot.accept(copy("m2"), routing(2)));
+    assert!(matches!(next, Next::Wait), "held, not stored as well");
+    // m1 is committed and nudged, then read; the next read finds nothing.
+    registry.with(BOB, |slot| {
+        slot.writing = 0;
+        slot.session.as_mut().unwrap().nudges += 1;
+    });
+    assert_eq!(registry.with(BOB, |slot| slot.go_live(id, 0)), (GoLive::ReadAgain, false));
+    assert_eq!(registry.with(BOB, |slot| slot.go_live(id, 1)), (GoLive::Live, true));
+    assert_eq!(flush(&registry), ["push m2"]);
+}
+
+#[test]
+fn too_many_copies_do_not_wait_for_a_session_that_catches_up() {
+    let registry = Registry::new();
+    let id = session(true).id;
+    registry.with(BOB, |slot| slot.session = Some(session(true)));
+    registry.with(BOB, |slot| slot.accept(copy("first"), routing(1)));
+    registry.with(BOB, |slot| slot.go_live(id, 0));
+    for n in 0..CATCH_UP_COPIES {
+        let next = registry.with(BOB, |slot| slot.accept(copy("more"), routing(2)));
+        assert!(matches!(next, Next::Wait), "{n}");
+    }
+    let next = registry.with(BOB, |slot| slot.accept(copy("last"), routing(3)));
+    assert!(matches!(next, Next::LetGo));
+    assert!(registry.with(BOB, Slot::let_go));
+    let ways = flush(&registry);
+    assert_eq!(ways.len(), CATCH_UP_COPIES + 1);
+    assert_eq!(ways.last().unwrap(), "store last");
+}
+
+#[test]
+fn what_lined_up_for_the_bus_is_handed_over_before_the_hold_is_let_go() {
+    let registry = Registry::new();
+    for name in ["m1", "m2"] {
+        registry.with(BOB, |slot| slot.accept(copy(name), routing(1)));
+    }
+    let server: ServerId = "b:2".into();
+    registry.with(BOB, |slot| {
+        slot.located(Some(server.clone()), Instant::now());
+        slot.hand_over_held(&server, |_| 5, routing(9));
+        assert_eq!(slot.handed.len(), 2);
+    });
+    // Until the caller has sent them nothing may follow.
+    let next = registry.with(BOB, |slot| slot.accept(copy("m3"), routing(2)));
+    assert!(matches!(next, Next::Wait));
+    assert!(registry.with(BOB, Slot::let_go));
+    assert_eq!(flush(&registry), ["hand m3 to b:2"]);
 }

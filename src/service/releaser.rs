@@ -4,7 +4,7 @@
 //! Thread: "claim-releaser" runs [`run`]; queueing never blocks.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use log::{debug, error, warn};
@@ -70,12 +70,16 @@ pub fn run(service: &Arc<Service>) {
         return;
     };
     let mut failed: Vec<Release> = Vec::new();
+    let mut next_retry = Instant::now() + RETRY;
     loop {
-        match jobs.recv_timeout(if failed.is_empty() { Duration::from_secs(60) } else { RETRY }) {
+        // Looked at first: a steady stream of releases must not starve it.
+        if Instant::now() >= next_retry {
+            failed = failed.into_iter().filter_map(|r| attempt(service, r)).collect();
+            next_retry = Instant::now() + RETRY;
+        }
+        match jobs.recv_deadline(next_retry) {
             Ok(Job::Release(release)) => failed.extend(attempt(service, release)),
-            Err(RecvTimeoutError::Timeout) => {
-                failed = failed.into_iter().filter_map(|r| attempt(service, r)).collect();
-            }
+            Err(RecvTimeoutError::Timeout) => {}
             Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         }
     }

@@ -3,7 +3,8 @@
 use super::effects::Effects;
 use super::session::{Identity, Session};
 use super::{Change, Service};
-use crate::protocol::reply::{self, Nothing};
+use crate::protocol::reply::{self, GroupChatFields, Nothing, OneChatFields};
+use crate::protocol::request::Chat;
 use crate::protocol::{Errno, Integer, MsgId, RawRequest, Refusal, Request};
 
 /// Which threads a request is for.
@@ -89,9 +90,20 @@ impl Service {
     pub fn refuse(&self, payload: &[u8], refusal: &Refusal) -> Effects {
         let raw = RawRequest::read(payload).unwrap_or_default();
         let seq = raw.seq().ok().flatten();
-        Effects::reply(match known_msgid(&raw) {
-            Ok(msgid) => reply::refused(msgid, seq, refusal),
-            Err(_) => reply::error(seq, refusal),
+        let Ok(msgid) = known_msgid(&raw) else {
+            return Effects::reply(reply::error(seq, refusal));
+        };
+        Effects::reply(match Request::parse(msgid, &raw) {
+            Ok(Request::OneChat { to, chat: Chat { mid: Some(mid), .. } }) => {
+                let fields = OneChatFields { mid: &mid, to, status: None };
+                reply::refused_with(msgid, seq, refusal, fields)
+            }
+            Ok(Request::GroupChat { group, chat: Chat { mid: Some(mid), .. } }) => {
+                let fields =
+                    GroupChatFields { mid: &mid, groupid: group, delivered: None, stored: None };
+                reply::refused_with(msgid, seq, refusal, fields)
+            }
+            _ => reply::refused(msgid, seq, refusal),
         })
     }
 
@@ -109,7 +121,7 @@ impl Service {
         let msgid = known_msgid(&raw).map_err(|refusal| reply::error(seq, &refusal))?;
         let (lane, needs_login) = route(msgid);
         if needs_login == NeedsLogin::Yes && session.identity.is_none() {
-            let refusal = Refusal::new(Errno::NotLoggedIn, "log in first (msgid 1)");
+            let refusal = Refusal::new(Errno::NotLoggedIn, "log in first");
             return Err(reply::refused(msgid, seq, &refusal));
         }
         let refused = |refusal: Refusal| reply::refused(msgid, seq, &refusal);
@@ -123,17 +135,19 @@ impl Service {
                 format!("id is not yours: you are {}, leave it out or send that", identity.user),
             )));
         }
+        if msgid == MsgId::Login && session.identity.is_some() {
+            return Err(refused(Refusal::new(
+                Errno::NothingToDo,
+                "this connection is logged in already: log out first",
+            )));
+        }
         if place == Place::Reactor && lane != Lane::Memory {
             return Ok(Handled::Later(lane));
         }
         let context = Context { seq, place };
         match (request, session.identity.as_ref()) {
             (Request::Ping, _) => Ok(done(MsgId::Ping, seq)),
-            (Request::Login(_), Some(_)) => Err(refused(Refusal::new(
-                Errno::NothingToDo,
-                "this connection is logged in already, log out first (msgid 3)",
-            ))),
-            (Request::Login(login), None) => self.login(session, context, login).map_err(refused),
+            (Request::Login(login), _) => self.login(session, context, login).map_err(refused),
             (Request::Register { name, password }, _) => {
                 self.register(context, &name, &password).map_err(refused)
             }
@@ -141,7 +155,7 @@ impl Service {
                 self.handle_of_user(session, identity, context, request).map_err(refused)
             }
             // Only Login, Register and Ping get here without an identity.
-            (_, None) => Err(refused(Refusal::new(Errno::NotLoggedIn, "log in first (msgid 1)"))),
+            (_, None) => Err(refused(Refusal::new(Errno::NotLoggedIn, "log in first"))),
         }
     }
 

@@ -23,6 +23,16 @@ impl std::fmt::Display for SessionId {
     }
 }
 
+/// One login on a connection, which may see several: what belongs to an
+/// earlier one must not reach a later one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct LoginId {
+    /// The connection.
+    pub session: SessionId,
+    /// The claim's random number.
+    pub claim: i64,
+}
+
 /// Who is logged in on a connection. With its reactor, or with the worker
 /// that handles its request; never with both.
 #[derive(Debug)]
@@ -76,24 +86,24 @@ pub enum Post {
         /// The reply's JSON text.
         reply: Vec<u8>,
     },
-    /// Messages for this session's user were committed: feed from the table.
+    /// Messages for this login's user were committed: feed from the table.
     Nudged {
-        /// The recipient's session.
-        session: SessionId,
+        /// The recipient's login.
+        login: LoginId,
     },
     /// A page of missed messages was read (or could not be).
     Page {
-        /// The recipient's session.
-        session: SessionId,
+        /// The recipient's login.
+        login: LoginId,
         /// How often the session had been nudged when the read began.
         nudges: u32,
         /// The page.
         page: Result<OfflinePage, StoreError>,
     },
-    /// Rows that this session's socket has taken are deleted.
+    /// Rows that this login's socket has taken are deleted.
     Deleted {
-        /// The recipient's session.
-        session: SessionId,
+        /// The recipient's login.
+        login: LoginId,
     },
     /// The session's log-out is complete: its claim is released.
     LoggedOut {
@@ -102,12 +112,10 @@ pub enum Post {
         /// The reply's JSON text.
         reply: Vec<u8>,
     },
-    /// End this session, if it still holds this claim.
+    /// End this login's session.
     Close {
-        /// The session.
-        session: SessionId,
-        /// The claim's random number.
-        claim: i64,
+        /// The login.
+        login: LoginId,
         /// The reason in the log.
         reason: &'static str,
     },

@@ -2,16 +2,19 @@
 //! recipient's socket has taken it, when it is committed, or when neither
 //! can be.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use log::debug;
 
 use super::message::{MessageCopy, Origin};
+use super::registry::NEVER_POISONED;
 use super::session::{Post, SessionId};
 use super::{Service, message::Message};
-use crate::bus::Item;
 use crate::bus::item::CopyOutcome;
-use crate::model::{GroupId, UserId};
+use crate::bus::{BusError, Item};
+use crate::model::{GroupId, ServerId, UserId};
 use crate::protocol::reply::{self, GroupChatFields, OneChatFields};
 use crate::protocol::{Errno, MsgId, Refusal};
 
@@ -26,13 +29,16 @@ pub enum Settled {
     Unavailable,
     /// Too many copies wait for the database. Nothing is promised.
     Overloaded,
+    /// The recipient is not on this server: for another server that handed it
+    /// over, never for a sender here.
+    NotHere,
 }
 
 impl Settled {
     fn refusal(self) -> Option<Refusal> {
         match self {
             Settled::Delivered | Settled::Stored => None,
-            Settled::Unavailable => Some(Refusal::new(
+            Settled::Unavailable | Settled::NotHere => Some(Refusal::new(
                 Errno::Unavailable,
                 "the message could not be kept, the database is unavailable: \
                  send it again with the same mid",
@@ -83,7 +89,9 @@ impl GroupTicket {
             Settled::Stored => {
                 self.stored.fetch_add(1, Ordering::Relaxed);
             }
-            Settled::Unavailable => self.unavailable.store(true, Ordering::Relaxed),
+            Settled::Unavailable | Settled::NotHere => {
+                self.unavailable.store(true, Ordering::Relaxed);
+            }
             Settled::Overloaded => self.overloaded.store(true, Ordering::Relaxed),
         }
         // AcqRel: the last one sees what all the others counted.
@@ -111,7 +119,53 @@ impl GroupTicket {
     }
 }
 
+/// Outcomes for other servers, gathered until the end of a turn.
+#[derive(Default)]
+pub(super) struct Outcomes(Mutex<HashMap<(ServerId, u64, CopyOutcome), Vec<UserId>>>);
+
+/// Beyond this many outcomes that cannot be sent, the deadlines of the servers
+/// that wait for them tell what this one cannot.
+const MOST_OUTCOMES: usize = 65_536;
+
+impl Outcomes {
+    fn add(&self, server: ServerId, handover: u64, outcome: CopyOutcome, user: UserId) {
+        let mut outcomes = self.0.lock().expect(NEVER_POISONED);
+        if outcomes.len() < MOST_OUTCOMES {
+            outcomes.entry((server, handover, outcome)).or_default().push(user);
+        }
+    }
+
+    fn take(&self) -> HashMap<(ServerId, u64, CopyOutcome), Vec<UserId>> {
+        std::mem::take(&mut *self.0.lock().expect(NEVER_POISONED))
+    }
+}
+
 impl Service {
+    /// Sends the outcomes gathered since the last time: at the end of a
+    /// reactor's turn, of a batch of the writer, and of what the bus brought.
+    pub fn flush_outcomes(&self) {
+        for ((server, handover, outcome), users) in self.outcomes.take() {
+            let item = Item::Outcome { handover, users: users.clone(), outcome };
+            match self.bus.send(&server, item) {
+                Ok(()) => {}
+                // Goes with the next ones.
+                Err(BusError::Full) => {
+                    for user in users {
+                        self.outcomes.add(server.clone(), handover, outcome, user);
+                    }
+                }
+                Err(err) => debug!(target: "bus", "server={server} outcome not sent err={err}"),
+            }
+        }
+    }
+
+    /// Gives another server all its copies of a handover back.
+    pub(super) fn bounce(&self, server: &ServerId, handover: u64, users: Vec<UserId>) {
+        for user in users {
+            self.outcomes.add(server.clone(), handover, CopyOutcome::NotHere, user);
+        }
+    }
+
     /// Tells whoever waits for it what became of a copy.
     pub fn settle(&self, copy: MessageCopy, settled: Settled) {
         let MessageCopy { to, message, origin } = copy;
@@ -130,13 +184,11 @@ impl Service {
                 let outcome = match settled {
                     Settled::Delivered => CopyOutcome::Delivered,
                     Settled::Stored => CopyOutcome::Stored,
-                    Settled::Unavailable | Settled::Overloaded => CopyOutcome::NotHere,
+                    Settled::Unavailable | Settled::Overloaded | Settled::NotHere => {
+                        CopyOutcome::NotHere
+                    }
                 };
-                let item = Item::Outcome { handover, users: vec![to], outcome };
-                if let Err(err) = self.bus.send(&server, item) {
-                    // Its deadline tells the other server what we cannot.
-                    debug!(target: "bus", "server={server} user={to} outcome not sent err={err}");
-                }
+                self.outcomes.add(server, handover, outcome, to);
             }
             Origin::Nobody => {}
         }

@@ -12,7 +12,7 @@ use super::account::presence_of;
 use super::registry::NEVER_POISONED;
 use crate::model::StoreError;
 
-/// How often copies that other servers have not reported on are looked at.
+/// How often what is under way to other servers is looked at.
 const OVERDUE_EVERY: Duration = Duration::from_millis(250);
 
 impl Service {
@@ -25,8 +25,10 @@ impl Service {
     /// servers, and lets the writer and the releaser end once all is done.
     pub fn finish_writing(&self) {
         self.store_all_under_way();
+        let Some(this) = self.this() else { return };
+        // After the releases that the writer's barriers still ask for.
+        self.writer.after_all(move || this.releaser.stop());
         self.writer.stop();
-        self.releaser.stop();
     }
 
     /// After the writer has ended: takes this server out of the cluster.
@@ -35,22 +37,24 @@ impl Service {
     /// The database's; then its users count as online until this server
     /// starts again or is declared dead.
     pub fn leave_cluster(&self) -> Result<(), StoreError> {
-        let freed = self.store.stop_server(self.server_id(), self.epoch())?;
         let ended = std::mem::take(&mut *self.ended_in_stop.lock().expect(NEVER_POISONED));
         for (user, claim) in ended {
             self.bus.withdraw(user, presence_of(&claim));
         }
+        let freed = self.store.stop_server(self.server_id(), self.epoch())?;
         info!(target: "claims", "{freed} users set offline");
         Ok(())
     }
 }
 
-/// Stores what other servers have not reported on in time, until `stop` says
-/// something or is dropped.
+/// Stores what other servers have not reported on in time, and sends again what
+/// could not be sent to them, until `stop` says something or is dropped.
 ///
 /// Thread: "overdue".
 pub fn run_overdue(service: &Service, stop: &Receiver<()>) {
     while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(OVERDUE_EVERY) {
         service.store_overdue(Instant::now());
+        service.retry_nudges();
+        service.flush_outcomes();
     }
 }

@@ -141,10 +141,11 @@ fn one_frame_over_the_limit_may_wait_alone() {
     assert!(rig.run(move |io| io.send(conn, &[4; 2000])).is_some());
     assert_eq!(client.receive().len(), 2000);
 
-    // But behind one that waits nothing else may.
+    // Behind one that waits there is room for the limit, and for no other one.
     let company = rig.run(move |io| {
         io.send(conn, &vec![5; 15 << 20]).unwrap();
-        io.send(conn, b"me too")
+        assert!(io.send(conn, b"me too").is_some());
+        io.send(conn, &[6; 2000])
     });
     assert_eq!(company, None);
     assert!(matches!(rig.closed(conn), CloseReason::SlowReader { limit: 1000, .. }));

@@ -1,0 +1,212 @@
+//! A gateway's side of feeds: live pushes, pages of missed messages, and the
+//! end of a login.
+//!
+//! Thread: its reactor's.
+
+use log::debug;
+
+use super::gateway::{Gateway, READ_AGAIN_AFTER, Timer, timer_key};
+use super::peer::{LogOut, Peer, conn_id, session_id};
+use super::pools::Job;
+use crate::model::{OfflinePage, StoreError};
+use crate::net::{CloseReason, ConnId, Io};
+use crate::service::{Feed, GoLive, Lane, LoginId, MessageCopy};
+
+impl Gateway {
+    /// The feed of this very login, while it may be pushed to.
+    fn feed_of(&mut self, login: LoginId) -> Option<&mut Feed> {
+        self.peers
+            .get_mut(&conn_id(login.session))
+            .and_then(Peer::open_feed)
+            .filter(|feed| feed.identity.claim.number == login.claim)
+    }
+
+    /// Pushes a live copy.
+    pub(super) fn deliver(&mut self, io: &mut Io<'_>, conn: ConnId, copy: MessageCopy) {
+        let user = copy.to;
+        let feed = self
+            .peers
+            .get_mut(&conn)
+            .and_then(Peer::open_feed)
+            .filter(|feed| feed.identity.user == user);
+        let Some(feed) = feed else { return self.service.not_pushed(copy) };
+        let Some(end) = io.send_shared(conn, &copy.message.body) else {
+            return self.service.not_pushed(copy);
+        };
+        match feed.sent_copy(end, copy) {
+            Some(to_store) => self.service.not_pushed(to_store),
+            None => self.service.pushed(user),
+        }
+        if self
+            .peers
+            .get(&conn)
+            .and_then(|peer| peer.feed.as_ref())
+            .is_some_and(|f| f.is_overfull())
+        {
+            self.relieve(io, conn);
+        }
+    }
+
+    /// Much is unconfirmed: unless the socket takes it now, the session goes
+    /// behind.
+    fn relieve(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        if let Some(offset) = io.flush(conn) {
+            self.taken(conn, offset);
+        }
+        if self
+            .peers
+            .get(&conn)
+            .and_then(|peer| peer.feed.as_ref())
+            .is_some_and(|f| f.is_overfull())
+        {
+            self.go_behind(conn);
+        }
+    }
+
+    /// The socket has taken everything up to `offset`.
+    pub(super) fn taken(&mut self, conn: ConnId, offset: u64) {
+        let Some(feed) = self.peers.get_mut(&conn).and_then(|peer| peer.feed.as_mut()) else {
+            return;
+        };
+        let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
+        let confirmed = feed.written(offset);
+        self.service.confirmed(login, confirmed);
+    }
+
+    fn go_behind(&mut self, conn: ConnId) {
+        if let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) {
+            let user = feed.identity.user;
+            let unconfirmed = feed.go_behind();
+            self.service.go_behind(user, session_id(conn), unconfirmed);
+        }
+    }
+
+    /// Rows were committed for this login.
+    pub(super) fn nudged(&mut self, io: &mut Io<'_>, login: LoginId) {
+        if self.feed_of(login).is_some() {
+            self.go_behind(conn_id(login.session));
+            self.catch_up(io, conn_id(login.session));
+        }
+    }
+
+    /// Rows of this login are deleted.
+    pub(super) fn deleted(&mut self, io: &mut Io<'_>, login: LoginId) {
+        if let Some(feed) = self.feed_of(login) {
+            feed.deleted();
+            self.catch_up(io, conn_id(login.session));
+        }
+    }
+
+    /// Reads the next page for a session that is behind, once everything that
+    /// it was sent is confirmed.
+    pub(super) fn catch_up(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
+        if !feed.begin_read() {
+            return;
+        }
+        let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
+        let job = Job::ReadPage { login, user: feed.identity.user };
+        if self.pools.submit(Lane::Database, job).is_err() {
+            feed.read_failed();
+            io.set_timer(io.now() + READ_AGAIN_AFTER, timer_key(conn, Timer::ReadAgain));
+        }
+    }
+
+    /// A page was read, or could not be.
+    pub(super) fn page(
+        &mut self,
+        io: &mut Io<'_>,
+        login: LoginId,
+        nudges: u32,
+        page: Result<OfflinePage, StoreError>,
+    ) {
+        let conn = conn_id(login.session);
+        let Some(feed) = self.feed_of(login) else { return };
+        let user = feed.identity.user;
+        let page = match page {
+            Ok(page) => page,
+            Err(err) => {
+                debug!(target: "gateway", "conn={conn} user={user} missed messages not read err={err}");
+                feed.read_failed();
+                io.set_timer(io.now() + READ_AGAIN_AFTER, timer_key(conn, Timer::ReadAgain));
+                return;
+            }
+        };
+        let exhausted = feed.page(&page);
+        let mut sent = Vec::with_capacity(page.rows.len());
+        let mut end = None;
+        for row in &page.rows {
+            let Some(at) = io.send(conn, row.message.as_bytes()) else { break };
+            end = Some(at);
+            sent.push(row.row);
+        }
+        let whole = sent.len() == page.rows.len();
+        if let Some(end) = end {
+            feed.sent_rows(end, sent);
+        }
+        if whole && exhausted {
+            self.try_go_live(io, conn, nudges);
+        } else if whole {
+            self.catch_up(io, conn);
+        }
+    }
+
+    /// A read that began after so many nudges found nothing more.
+    pub(super) fn try_go_live(&mut self, io: &mut Io<'_>, conn: ConnId, nudges: u32) {
+        let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
+        match self.service.try_go_live(feed.identity.user, session_id(conn), nudges) {
+            GoLive::Live => feed.went_live(),
+            GoLive::ReadAgain => self.catch_up(io, conn),
+            GoLive::Wait => {}
+        }
+    }
+
+    /// Ends this login's session from outside.
+    pub(super) fn close_login(&mut self, io: &mut Io<'_>, login: LoginId, reason: &'static str) {
+        let conn = conn_id(login.session);
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        match &peer.feed {
+            Some(feed) if feed.identity.claim.number == login.claim => {
+                io.close(conn, CloseReason::Handler(reason));
+            }
+            Some(_) => {}
+            None => peer.close_claim = Some(login.claim),
+        }
+    }
+
+    /// Begins a log-out: nothing new is pushed, and what is queued already is
+    /// written before the session ends, so that it is not stored as well.
+    pub(super) fn log_out(&mut self, conn: ConnId, reply: Vec<u8>) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        if let Some(session) = &mut peer.session {
+            session.identity = None;
+        }
+        peer.log_out = LogOut::Draining(reply);
+        if let Some(feed) = &peer.feed {
+            self.service.go_behind(feed.identity.user, session_id(conn), Vec::new());
+        }
+        self.end_drained(conn);
+    }
+
+    /// Ends the session of a connection that logs out, once the socket has
+    /// taken what was queued.
+    pub(super) fn end_drained(&mut self, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        if peer.feed.as_ref().is_some_and(|feed| !feed.is_confirmed()) {
+            return;
+        }
+        let Some(reply) = peer.log_out.drained() else { return };
+        let session = session_id(conn);
+        let service = self.service.clone();
+        let answer: Box<dyn FnOnce() + Send> =
+            Box::new(move || service.tell_logged_out(session, reply));
+        match peer.feed.take() {
+            Some(feed) => {
+                let identity = feed.identity.clone();
+                let unconfirmed = feed.into_unconfirmed();
+                self.service.end_session(session, &identity, unconfirmed, Some(answer));
+            }
+            None => answer(),
+        }
+    }
+}
