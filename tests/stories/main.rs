@@ -11,7 +11,6 @@ mod support;
 mod backlog;
 mod bounds;
 mod chat;
-mod confirm;
 mod failover;
 mod framing;
 mod friends;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::cluster::Cluster;
-use crate::support::door::{Door, User};
+use crate::support::door::Door;
 use crate::support::process::Signal;
 use crate::support::server::TestServer;
 use crate::support::wait::{SOON, eventually};
@@ -103,23 +103,6 @@ fn requests_under_way_are_answered_before_the_end() {
     let mut bob = server.login(&bob);
     let expected: Vec<String> = (0..answered).map(|n| n.to_string()).collect();
     assert_eq!(bob.texts_since_login(answered)[..answered], expected);
-}
-
-#[test]
-fn what_is_unconfirmed_at_a_stop_is_stored() {
-    let mut server = TestServer::start();
-    let mut alice = server.enter("alice");
-    let mut bob = server.enter_confirming("bob");
-    let pending = alice.send(json!({"msgid": 6, "to": bob.id(), "msg": "keep this"}));
-    assert_eq!(bob.next_text(), "keep this");
-    server.signal(Signal::Term);
-    let reply = alice.reply_within(pending, SOON);
-    assert_eq!(server.wait_exit().code(), Some(0));
-    if let Some(reply) = reply {
-        assert_eq!(reply.done()["status"], "stored");
-    }
-    server.restart();
-    assert_eq!(server.login(bob.me()).missed_texts(), ["keep this"]);
 }
 
 #[test]

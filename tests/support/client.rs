@@ -164,6 +164,11 @@ impl TestClient {
         Reply(self.replies.pop_front().unwrap())
     }
 
+    /// Every reply so far that nothing has waited for.
+    pub fn take_replies(&mut self) -> Vec<Reply> {
+        self.replies.drain(..).map(Reply).collect()
+    }
+
     // ---- pushes ----
 
     /// The next message that was pushed, in the order of arrival.
