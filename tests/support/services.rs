@@ -129,24 +129,29 @@ impl Drop for Service {
     }
 }
 
-/// A database of its own for one story; dropped with the value.
+/// A database of its own for one story.
 pub struct Database {
     name: String,
     server: SocketAddr,
+    /// Whether it is dropped with the value. One in a MariaDB of the story's
+    /// own is not: that may be frozen, and goes as a whole.
+    in_shared: bool,
 }
 
 impl Database {
     /// A new one in the MariaDB that the run's tests share.
     #[track_caller]
     pub fn shared() -> Database {
-        Database::on(shared_mariadb())
+        let mut database = Database::on(shared_mariadb());
+        database.in_shared = true;
+        database
     }
 
     /// A new one on this MariaDB. The ChatServer creates it when it starts.
     pub fn on(server: SocketAddr) -> Database {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        Database { name: format!("chat_{}_{number}", std::process::id()), server }
+        Database { name: format!("chat_{}_{number}", std::process::id()), server, in_shared: false }
     }
 
     /// What `--database` takes.
@@ -158,11 +163,13 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         use mysql::prelude::Queryable;
+        if !self.in_shared {
+            return;
+        }
         let url = format!("mysql://root@{}", self.server);
         let dropped = mysql::Conn::new(url.as_str())
             .and_then(|mut c| c.query_drop(format!("DROP DATABASE IF EXISTS `{}`", self.name)));
         if let Err(e) = dropped {
-            // A story may have taken its MariaDB down on purpose.
             eprintln!("database {} is left behind: {e}", self.name);
         }
     }
