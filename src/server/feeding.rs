@@ -33,9 +33,12 @@ impl Gateway {
         let Some(end) = io.send_shared(conn, &copy.message.body) else {
             return self.service.not_pushed(copy);
         };
-        match feed.sent_copy(end, copy) {
+        match feed.sent_copy(end, copy, io.now()) {
             Some(to_store) => self.service.not_pushed(to_store),
-            None => self.service.pushed(user),
+            None => {
+                self.service.pushed(user);
+                self.watch_confirmation(io, conn);
+            }
         }
         if self
             .peers
@@ -44,6 +47,33 @@ impl Gateway {
             .is_some_and(|f| f.is_overfull())
         {
             self.relieve(io, conn);
+        }
+    }
+
+    /// Sees to it that a push is confirmed in time, or stored.
+    fn watch_confirmation(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let at = io.now() + self.ack_timeout;
+        if let Some(peer) = self.peers.get_mut(&conn)
+            && !std::mem::replace(&mut peer.confirm_timer, true)
+        {
+            io.set_timer(at, timer_key(conn, Timer::Confirm));
+        }
+    }
+
+    /// A session that has not confirmed a push in time goes behind, so that
+    /// its senders hear `stored` rather than nothing.
+    pub(super) fn confirmation_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let waiting_since = peer.feed.as_ref().and_then(|feed| feed.waiting_since());
+        let due = waiting_since.map(|since| since + self.ack_timeout);
+        peer.confirm_timer = due.is_some_and(|due| due > io.now());
+        match due {
+            Some(due) if due > io.now() => io.set_timer(due, timer_key(conn, Timer::Confirm)),
+            Some(_) => {
+                debug!(target: "gateway", "conn={conn} takes nothing, storing for it");
+                self.go_behind(conn);
+            }
+            None => {}
         }
     }
 
@@ -142,7 +172,7 @@ impl Gateway {
         }
         let whole = sent.len() == page.rows.len();
         if let Some(end) = end {
-            feed.sent_rows(end, sent);
+            feed.sent_rows(end, sent, io.now());
         }
         if whole && exhausted {
             self.try_go_live(io, conn, nudges);

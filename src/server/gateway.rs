@@ -31,6 +31,7 @@ pub(super) struct Gateway {
     pub(super) service: Arc<Service>,
     pub(super) pools: Arc<Pools>,
     login_timeout: Duration,
+    pub(super) ack_timeout: Duration,
     pub(super) peers: HashMap<ConnId, Peer>,
     stopping: bool,
 }
@@ -40,6 +41,7 @@ pub(super) struct Gateway {
 pub(super) enum Timer {
     Login = 0,
     ReadAgain = 1,
+    Confirm = 2,
 }
 
 impl Gateway {
@@ -48,8 +50,17 @@ impl Gateway {
         service: Arc<Service>,
         pools: Arc<Pools>,
         login_timeout: Duration,
+        ack_timeout: Duration,
     ) -> Gateway {
-        Gateway { reactor, service, pools, login_timeout, peers: HashMap::new(), stopping: false }
+        Gateway {
+            reactor,
+            service,
+            pools,
+            login_timeout,
+            ack_timeout,
+            peers: HashMap::new(),
+            stopping: false,
+        }
     }
 
     /// Carries out what a handler wants done, and says whether the next frame
@@ -82,7 +93,7 @@ impl Gateway {
         let mut feed = Box::new(Feed::new(login.identity));
         // Without an end the connection is finishing: the rows stay.
         if let Some(end) = end {
-            feed.sent_rows(end, login.rows);
+            feed.sent_rows(end, login.rows, io.now());
         }
         peer.feed = Some(feed);
         if end.is_some() && login.exhausted {
@@ -224,6 +235,7 @@ impl Handler for Gateway {
         let Some((timer, conn)) = self.timer(key) else { return };
         match timer {
             Timer::ReadAgain => self.catch_up(io, conn),
+            Timer::Confirm => self.confirmation_due(io, conn),
             Timer::Login => {
                 let Some(peer) = self.peers.get(&conn) else { return };
                 let busy = peer.feed.is_some() || peer.session.is_none();
@@ -256,12 +268,16 @@ impl Handler for Gateway {
 
 impl Gateway {
     fn timer(&self, key: u64) -> Option<(Timer, ConnId)> {
-        let timer = if key & 1 == 0 { Timer::Login } else { Timer::ReadAgain };
-        let serial = NonZeroU64::new(key >> 1)?;
+        let timer = match key & 3 {
+            0 => Timer::Login,
+            1 => Timer::ReadAgain,
+            _ => Timer::Confirm,
+        };
+        let serial = NonZeroU64::new(key >> 2)?;
         Some((timer, ConnId { reactor: self.reactor, serial }))
     }
 }
 
 pub(super) fn timer_key(conn: ConnId, timer: Timer) -> u64 {
-    conn.serial.get() << 1 | timer as u64
+    conn.serial.get() << 2 | timer as u64
 }

@@ -147,8 +147,13 @@ impl Server {
         let pools = Arc::new(pools);
         let mut reactor_threads = Vec::new();
         for (number, reactor) in (0..).zip(reactors) {
-            let gateway =
-                Gateway::new(number, service.clone(), pools.clone(), config.login_timeout);
+            let gateway = Gateway::new(
+                number,
+                service.clone(),
+                pools.clone(),
+                config.login_timeout,
+                config.ack_timeout,
+            );
             reactor_threads.push(spawn(&format!("reactor-{number}"), move || {
                 if let Err(err) = reactor.run(gateway) {
                     // Half a server is worse than none: its other half would

@@ -22,6 +22,8 @@ pub(super) struct Peer {
     pub close_claim: Option<i64>,
     /// A timer will look whether it has logged in.
     pub login_timer: bool,
+    /// A timer will look whether its pushes are confirmed.
+    pub confirm_timer: bool,
     /// When it last asked for something.
     pub asked_at: Instant,
 }
@@ -36,6 +38,7 @@ impl Peer {
             log_out: LogOut::No,
             close_claim: None,
             login_timer: true,
+            confirm_timer: false,
             asked_at: now,
         }
     }

@@ -11,6 +11,7 @@
 //! stream that says so.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::message::{MessageCopy, Origin};
 use super::session::Identity;
@@ -42,6 +43,7 @@ enum Phase {
 #[derive(Debug)]
 struct Unconfirmed {
     end: u64,
+    sent_at: Instant,
     what: Sent,
 }
 
@@ -69,20 +71,36 @@ impl Feed {
     }
 
     /// Missed messages were queued up to `end`.
-    pub fn sent_rows(&mut self, end: u64, rows: Vec<i64>) {
+    pub fn sent_rows(&mut self, end: u64, rows: Vec<i64>, now: Instant) {
         if !rows.is_empty() {
-            self.unconfirmed.push_back(Unconfirmed { end, what: Sent::Rows(rows) });
+            let what = Sent::Rows(rows);
+            self.unconfirmed.push_back(Unconfirmed { end, sent_at: now, what });
         }
     }
 
     /// A live push was queued up to `end`. Where the session has gone behind
     /// since it was sent this way, it is to be stored too (the copy returned):
     /// what comes later is in the table, and must not come before it.
-    pub fn sent_copy(&mut self, end: u64, mut copy: MessageCopy) -> Option<MessageCopy> {
+    pub fn sent_copy(
+        &mut self,
+        end: u64,
+        mut copy: MessageCopy,
+        now: Instant,
+    ) -> Option<MessageCopy> {
         let stored = self.phase != Phase::Live;
         let to_store = stored.then(|| for_the_table(&mut copy));
-        self.unconfirmed.push_back(Unconfirmed { end, what: Sent::Copy { copy, stored } });
+        self.unconfirmed.push_back(Unconfirmed {
+            end,
+            sent_at: now,
+            what: Sent::Copy { copy, stored },
+        });
         to_store
+    }
+
+    /// When the oldest live push that waits for its confirmation was sent.
+    pub fn waiting_since(&self) -> Option<Instant> {
+        let waits = |sent: &&Unconfirmed| matches!(sent.what, Sent::Copy { stored: false, .. });
+        self.unconfirmed.iter().find(waits).map(|sent| sent.sent_at)
     }
 
     /// Whether a live session has so much unconfirmed that it must go behind.

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::super::message::MessageMemory;
 use super::*;
@@ -29,8 +30,8 @@ fn row(row: i64) -> OfflineRow {
 #[test]
 fn a_copy_is_delivered_when_the_socket_has_taken_its_last_byte() {
     let mut feed = live_feed();
-    feed.sent_copy(100, copy("m1"));
-    feed.sent_copy(200, copy("m2"));
+    feed.sent_copy(100, copy("m1"), Instant::now());
+    feed.sent_copy(200, copy("m2"), Instant::now());
     assert!(feed.written(99).delivered.is_empty());
     assert_eq!(feed.written(199).delivered.len(), 1);
     assert_eq!(feed.written(200).delivered.len(), 1);
@@ -39,7 +40,7 @@ fn a_copy_is_delivered_when_the_socket_has_taken_its_last_byte() {
 #[test]
 fn rows_are_deleted_only_after_the_socket_has_taken_them() {
     let mut feed = feed();
-    feed.sent_rows(500, vec![1, 2]);
+    feed.sent_rows(500, vec![1, 2], Instant::now());
     assert!(feed.written(499).deletions.is_empty());
     let confirmed = feed.written(500);
     assert!(
@@ -53,7 +54,7 @@ fn the_next_page_is_read_only_when_the_last_one_is_deleted() {
     assert!(feed.begin_read());
     assert!(!feed.begin_read(), "one read at a time");
     assert!(!feed.page(&OfflinePage { rows: vec![row(1)], exhausted: false }));
-    feed.sent_rows(10, vec![1]);
+    feed.sent_rows(10, vec![1], Instant::now());
     assert!(!feed.begin_read(), "the row would be read again");
     feed.written(10);
     assert!(!feed.begin_read(), "it is not deleted yet");
@@ -64,7 +65,7 @@ fn the_next_page_is_read_only_when_the_last_one_is_deleted() {
 #[test]
 fn a_session_that_goes_behind_stores_what_it_has_not_confirmed() {
     let mut feed = live_feed();
-    feed.sent_copy(100, copy("m1"));
+    feed.sent_copy(100, copy("m1"), Instant::now());
     let stored = feed.go_behind();
     assert_eq!(stored.len(), 1);
     assert!(feed.go_behind().is_empty(), "once");
@@ -78,10 +79,10 @@ fn a_session_that_goes_behind_stores_what_it_has_not_confirmed() {
 fn too_many_unconfirmed_pushes_put_a_live_session_behind() {
     let mut feed = live_feed();
     for n in 1..MOST_UNCONFIRMED as u64 {
-        assert!(feed.sent_copy(n, copy("m")).is_none());
+        assert!(feed.sent_copy(n, copy("m"), Instant::now()).is_none());
         assert!(!feed.is_overfull());
     }
-    feed.sent_copy(MOST_UNCONFIRMED as u64, copy("m"));
+    feed.sent_copy(MOST_UNCONFIRMED as u64, copy("m"), Instant::now());
     assert!(feed.is_overfull());
     assert_eq!(feed.go_behind().len(), MOST_UNCONFIRMED);
 }
@@ -89,11 +90,11 @@ fn too_many_unconfirmed_pushes_put_a_live_session_behind() {
 #[test]
 fn what_a_connection_leaves_behind_is_what_is_not_in_the_table() {
     let mut feed = feed();
-    feed.sent_rows(10, vec![1]);
+    feed.sent_rows(10, vec![1], Instant::now());
     feed.page(&OfflinePage::default());
     feed.went_live();
-    feed.sent_copy(20, copy("m1"));
-    feed.sent_copy(30, copy("m2"));
+    feed.sent_copy(20, copy("m1"), Instant::now());
+    feed.sent_copy(30, copy("m2"), Instant::now());
     feed.written(20);
     let left = feed.into_unconfirmed();
     assert_eq!(left.len(), 1);
@@ -104,8 +105,20 @@ fn what_a_connection_leaves_behind_is_what_is_not_in_the_table() {
 fn a_live_copy_that_comes_after_the_session_went_behind_is_stored_too() {
     let mut feed = live_feed();
     assert!(feed.go_behind().is_empty());
-    assert!(feed.sent_copy(10, copy("m1")).is_some());
+    assert!(feed.sent_copy(10, copy("m1"), Instant::now()).is_some());
     let confirmed = feed.written(10);
     assert!(confirmed.delivered.is_empty(), "the stored one is settled");
     assert!(matches!(&confirmed.deletions[..], [OfflineOp::DeleteMessage { .. }]));
+}
+
+#[test]
+fn what_waits_for_its_confirmation_is_known_by_its_age() {
+    let mut feed = live_feed();
+    assert_eq!(feed.waiting_since(), None);
+    let first = Instant::now();
+    feed.sent_copy(10, copy("m1"), first);
+    feed.sent_copy(20, copy("m2"), Instant::now());
+    assert_eq!(feed.waiting_since(), Some(first));
+    feed.go_behind();
+    assert_eq!(feed.waiting_since(), None, "stored ones do not wait");
 }

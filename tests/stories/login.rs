@@ -143,7 +143,7 @@ fn a_client_that_vanishes_is_set_offline(world: &World) {
     let person = bob.person();
     drop(bob);
     eventually("bob is offline", SOON, || alice.friends() == ["bob:offline"]);
-    world.far().login(&person);
+    let _bob = world.far().login(&person);
     assert_eq!(alice.friends(), ["bob:online"]);
 }
 
