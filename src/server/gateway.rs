@@ -16,10 +16,10 @@ use std::time::Duration;
 use log::debug;
 
 use super::peer::{LogOut, Peer, conn_id, session_id};
-use super::pools::{Job, Pools};
+use super::pools::Pools;
 use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io};
 use crate::protocol::{Errno, Refusal, reply};
-use crate::service::{Change, Effects, Feed, Handled, LoggedIn, Place, Post, Service};
+use crate::service::{Change, Effects, Feed, LoggedIn, Post, Service};
 
 /// How long to wait before a page that could not be read is tried again.
 pub(super) const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -42,6 +42,7 @@ pub(super) enum Timer {
     Login = 0,
     ReadAgain = 1,
     Confirm = 2,
+    Request = 3,
 }
 
 impl Gateway {
@@ -65,7 +66,7 @@ impl Gateway {
 
     /// Carries out what a handler wants done, and says whether the next frame
     /// may come.
-    fn apply(&mut self, io: &mut Io<'_>, conn: ConnId, effects: Effects) -> Flow {
+    pub(super) fn apply(&mut self, io: &mut Io<'_>, conn: ConnId, effects: Effects) -> Flow {
         let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
         peer.awaiting += effects.awaiting;
         let mut end = None;
@@ -105,7 +106,7 @@ impl Gateway {
 
     /// Once everything asked for is answered, a connection that is half-closed
     /// or whose server stops is finished.
-    fn finish_if_answered(&self, io: &mut Io<'_>, conn: ConnId) {
+    pub(super) fn finish_if_answered(&self, io: &mut Io<'_>, conn: ConnId) {
         let Some(peer) = self.peers.get(&conn) else { return };
         if peer.is_answered() {
             if self.stopping {
@@ -114,21 +115,6 @@ impl Gateway {
                 io.finish(conn, CloseReason::PeerClosed);
             }
         }
-    }
-
-    fn done(&mut self, io: &mut Io<'_>, session: Box<crate::service::Session>, effects: Effects) {
-        let conn = conn_id(session.id);
-        let Some(peer) = self.peers.get_mut(&conn) else {
-            if let Change::LoggedIn(login) = effects.change {
-                self.service.end_session(session.id, &login.identity, Vec::new(), None);
-            }
-            return;
-        };
-        peer.session = Some(session);
-        if self.apply(io, conn, effects) == Flow::Continue {
-            io.resume(conn);
-        }
-        self.finish_if_answered(io, conn);
     }
 }
 
@@ -143,26 +129,7 @@ impl Handler for Gateway {
     }
 
     fn on_frame(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8]) -> Flow {
-        let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
-        let Some(mut session) = peer.session.take() else { return Flow::Pause };
-        peer.asked_at = io.now();
-        match self.service.handle(&mut session, payload, Place::Reactor) {
-            Handled::Done(effects) => {
-                peer.session = Some(session);
-                self.apply(io, conn, effects)
-            }
-            Handled::Later(lane) => {
-                let job = Job::Request { session, payload: payload.to_vec() };
-                let Err(Job::Request { session, payload }) = self.pools.submit(lane, job) else {
-                    return Flow::Pause;
-                };
-                peer.session = Some(session);
-                let refusal =
-                    Refusal::new(Errno::SlowDown, "the server is busy, try again in a moment");
-                let effects = self.service.refuse(&payload, &refusal);
-                self.apply(io, conn, effects)
-            }
-        }
+        self.request(io, conn, payload)
     }
 
     fn on_violation(&mut self, io: &mut Io<'_>, conn: ConnId, error: &CodecError) {
@@ -236,6 +203,7 @@ impl Handler for Gateway {
         match timer {
             Timer::ReadAgain => self.catch_up(io, conn),
             Timer::Confirm => self.confirmation_due(io, conn),
+            Timer::Request => self.request_due(io, conn),
             Timer::Login => {
                 let Some(peer) = self.peers.get(&conn) else { return };
                 let busy = peer.feed.is_some() || peer.session.is_none();
@@ -271,7 +239,8 @@ impl Gateway {
         let timer = match key & 3 {
             0 => Timer::Login,
             1 => Timer::ReadAgain,
-            _ => Timer::Confirm,
+            2 => Timer::Confirm,
+            _ => Timer::Request,
         };
         let serial = NonZeroU64::new(key >> 2)?;
         Some((timer, ConnId { reactor: self.reactor, serial }))

@@ -18,6 +18,7 @@ mod main_reactor;
 pub mod panic;
 mod peer;
 mod pools;
+mod requests;
 mod startup;
 
 use std::net::SocketAddr;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::requests::Pending;
 use crate::net::ConnId;
 use crate::service::{Feed, Session, SessionId};
 
@@ -9,6 +10,8 @@ use crate::service::{Feed, Session, SessionId};
 pub(super) struct Peer {
     /// `None` while a worker has it.
     pub session: Option<Box<Session>>,
+    /// The request that the worker has.
+    pub pending: Option<Pending>,
     /// While somebody is logged in.
     pub feed: Option<Box<Feed>>,
     /// Messages sent and not yet settled. Can be below 0 for a moment, when a
@@ -24,6 +27,8 @@ pub(super) struct Peer {
     pub login_timer: bool,
     /// A timer will look whether its pushes are confirmed.
     pub confirm_timer: bool,
+    /// A timer will look whether its request is answered.
+    pub request_timer: bool,
     /// When it last asked for something.
     pub asked_at: Instant,
 }
@@ -32,6 +37,7 @@ impl Peer {
     pub fn new(conn: ConnId, now: Instant) -> Peer {
         Peer {
             session: Some(Box::new(Session { id: session_id(conn), identity: None })),
+            pending: None,
             feed: None,
             awaiting: 0,
             half_closed: false,
@@ -39,6 +45,7 @@ impl Peer {
             close_claim: None,
             login_timer: true,
             confirm_timer: false,
+            request_timer: false,
             asked_at: now,
         }
     }

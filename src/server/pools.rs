@@ -24,7 +24,7 @@ const QUEUE_PER_HASHER: usize = 64;
 /// Something for a thread that may block.
 pub(super) enum Job {
     /// Handle a request; the session goes back to its reactor.
-    Request { session: Box<Session>, payload: Vec<u8> },
+    Request { session: Box<Session>, payload: Arc<[u8]> },
     /// Read a page of missed messages.
     ReadPage { login: LoginId, user: UserId },
 }

@@ -7,9 +7,10 @@ use log::{debug, error, info, warn};
 
 use super::effects::{Change, Effects, LoggedIn};
 use super::message::MessageCopy;
-use super::registry::{LocalSession, NEVER_POISONED, Slot};
+use super::registry::NEVER_POISONED;
 use super::router::{Context, Handled};
 use super::session::{Identity, Post, Session, SessionId};
+use super::slot::{LocalSession, Slot};
 use super::{Service, password, store_refusal};
 use crate::bus::Presence;
 use crate::model::{

@@ -13,7 +13,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use log::{debug, error, info, warn};
 
 use super::account::presence_of;
-use super::registry::{LocalSession, NEVER_POISONED};
+use super::registry::NEVER_POISONED;
+use super::slot::LocalSession;
 use super::{Service, random_positive};
 use crate::bus::BusError;
 use crate::model::store::Result;

@@ -34,6 +34,7 @@ pub mod releaser;
 pub mod router;
 pub mod session;
 pub mod settlement;
+pub mod slot;
 pub mod stop;
 
 use std::collections::HashMap;
@@ -47,10 +48,11 @@ pub use effects::{Change, Effects, LoggedIn};
 pub use feed::Confirmed;
 pub use feed::Feed;
 pub use message::{Message, MessageCopy, MessageMemory, Origin};
-pub use registry::{GoLive, Registry};
+pub use registry::Registry;
 pub use router::{Handled, Lane, Place};
 pub use session::{Identity, LoginId, Mailbox, Post, Session, SessionId};
 pub use settlement::Settled;
+pub use slot::GoLive;
 
 use crate::bus::Bus;
 use crate::model::{Claim, ServerId, Store, UserId};

@@ -11,8 +11,9 @@ use log::{debug, warn};
 
 use super::Service;
 use super::message::MessageCopy;
-use super::registry::{GoLive, NEVER_POISONED, Slot};
+use super::registry::NEVER_POISONED;
 use super::session::{LoginId, Post, SessionId};
+use super::slot::{GoLive, Slot};
 use crate::bus::{BusError, Item, Presence};
 use crate::model::UserId;
 

@@ -1,7 +1,9 @@
 use std::num::NonZeroU64;
 
 use super::super::message::{MessageMemory, Origin};
+use super::super::registry::Registry;
 use super::*;
+use crate::model::UserId;
 
 const BOB: UserId = UserId(2);
 

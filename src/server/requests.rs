@@ -1,0 +1,119 @@
+//! A gateway's side of requests: handled here where memory is enough, else by
+//! a pool, and answered in time whatever becomes of them there.
+//!
+//! Thread: its reactor's.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::debug;
+
+use super::gateway::{Gateway, Timer, timer_key};
+use super::peer::conn_id;
+use super::pools::Job;
+use crate::net::{ConnId, Flow, Io};
+use crate::protocol::{Errno, Refusal};
+use crate::service::{Change, Effects, Handled, Place, Session};
+
+/// How long a pool may take for a request before it is answered with errno 13.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A request that a pool works on.
+pub(super) struct Pending {
+    payload: Arc<[u8]>,
+    since: Instant,
+    /// It took too long: its sender has been told to try again.
+    given_up: bool,
+}
+
+impl Gateway {
+    /// Handles one frame's payload, or gives it to a pool.
+    pub(super) fn request(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8]) -> Flow {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
+        let Some(mut session) = peer.session.take() else { return Flow::Pause };
+        peer.asked_at = io.now();
+        let lane = match self.service.handle(&mut session, payload, Place::Reactor) {
+            Handled::Done(effects) => {
+                peer.session = Some(session);
+                return self.apply(io, conn, effects);
+            }
+            Handled::Later(lane) => lane,
+        };
+        let payload: Arc<[u8]> = payload.into();
+        let job = Job::Request { session, payload: payload.clone() };
+        let Err(Job::Request { session, payload }) = self.pools.submit(lane, job) else {
+            peer.pending = Some(Pending { payload, since: io.now(), given_up: false });
+            if !std::mem::replace(&mut peer.request_timer, true) {
+                io.set_timer(io.now() + REQUEST_TIMEOUT, timer_key(conn, Timer::Request));
+            }
+            return Flow::Pause;
+        };
+        peer.session = Some(session);
+        let refusal = Refusal::new(Errno::SlowDown, "the server is busy, try again in a moment");
+        let effects = self.service.refuse(&payload, &refusal);
+        self.apply(io, conn, effects)
+    }
+
+    /// A pool is done with a request.
+    pub(super) fn done(&mut self, io: &mut Io<'_>, session: Box<Session>, effects: Effects) {
+        let conn = conn_id(session.id);
+        let Some(peer) = self.peers.get_mut(&conn) else {
+            self.undo_login(&session, effects.change);
+            return;
+        };
+        let given_up = peer.pending.take().is_some_and(|pending| pending.given_up);
+        if given_up {
+            self.done_late(conn, session, effects);
+            io.resume(conn);
+        } else {
+            peer.session = Some(session);
+            if self.apply(io, conn, effects) == Flow::Continue {
+                io.resume(conn);
+            }
+        }
+        self.finish_if_answered(io, conn);
+    }
+
+    /// A request was given up and is done after all: a login is undone, the
+    /// rest stands, and a message is settled under its `mid`.
+    fn done_late(&mut self, conn: ConnId, mut session: Box<Session>, effects: Effects) {
+        debug!(target: "gateway", "conn={conn} a request was done after it was given up");
+        if matches!(effects.change, Change::LoggedIn(_)) {
+            session.identity = None;
+        }
+        self.undo_login(&session, effects.change);
+        if let Some(peer) = self.peers.get_mut(&conn) {
+            peer.session = Some(session);
+            peer.awaiting += effects.awaiting;
+        }
+    }
+
+    fn undo_login(&self, session: &Session, change: Change) {
+        if let Change::LoggedIn(login) = change {
+            self.service.end_session(session.id, &login.identity, Vec::new(), None);
+        }
+    }
+
+    /// Answers a request that a pool has had for too long.
+    pub(super) fn request_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        peer.request_timer = false;
+        let Some(pending) = peer.pending.as_mut().filter(|pending| !pending.given_up) else {
+            return;
+        };
+        let due = pending.since + REQUEST_TIMEOUT;
+        if due > io.now() {
+            peer.request_timer = true;
+            io.set_timer(due, timer_key(conn, Timer::Request));
+            return;
+        }
+        pending.given_up = true;
+        let refusal = Refusal::new(
+            Errno::Unavailable,
+            "the database does not answer in time, try again in a moment",
+        );
+        let effects = self.service.refuse(&pending.payload, &refusal);
+        // A refusal leaves nothing to do but to send it.
+        self.apply(io, conn, effects);
+    }
+}
