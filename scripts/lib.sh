@@ -49,8 +49,9 @@ start_of() {
   rest=${line##*) }
   local -a field
   read -r -a field <<<"$rest"
-  # A zombie is gone; its parent just has not asked.
-  [[ ${field[0]} == Z ]] || printf '%s\n' "${field[19]}"
+  # A zombie is gone, its parent just has not asked; but not before the last of
+  # its threads has ended and closed its sockets.
+  [[ ${field[0]} == Z && ${field[17]} -le 1 ]] || printf '%s\n' "${field[19]}"
 }
 
 # lives PID START: whether that very process still runs.

@@ -65,7 +65,8 @@ pub struct Config {
     #[arg(long, env = "CHAT_MAX_FRAME", value_name = "BYTES", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1024..=16_777_215))]
     pub max_frame: u32,
 
-    /// How many bytes may wait for a client before it is closed as a slow reader
+    /// How many bytes may wait for a client before it is closed as a slow reader;
+    /// one larger frame does not count
     #[arg(long, env = "CHAT_MAX_OUTBOUND", value_name = "BYTES", default_value_t = 1_048_576, value_parser = clap::value_parser!(u32).range(4096..))]
     pub max_outbound: u32,
 
@@ -81,8 +82,8 @@ pub struct Config {
     #[arg(long, env = "CHAT_LOGIN_TIMEOUT", value_name = "S", default_value = "60", value_parser = seconds)]
     pub login_timeout: Duration,
 
-    /// How long a recipient may take to confirm before its messages are stored;
-    /// another server has 2 s more, in seconds
+    /// How long a recipient may take for a message before it is stored; another
+    /// server has 2 s more, in seconds
     #[arg(long, env = "CHAT_ACK_TIMEOUT", value_name = "S", default_value = "5", value_parser = seconds)]
     pub ack_timeout: Duration,
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 pub struct ReactorConfig {
     /// Bytes that one received payload may have.
     pub max_frame: usize,
-    /// Bytes that may wait for one peer. A single frame larger than that may
-    /// wait alone.
+    /// Bytes that may wait for one peer. One frame that is larger does not
+    /// count.
     pub max_outbound: usize,
     /// Bytes that are read from one connection before the others have their
     /// turn.

@@ -10,7 +10,7 @@ use super::peer::{LogOut, Peer, conn_id, session_id};
 use super::pools::Job;
 use crate::model::{OfflinePage, StoreError};
 use crate::net::{CloseReason, ConnId, Io};
-use crate::service::{Feed, GoLive, Lane, LoginId, MessageCopy};
+use crate::service::{Feed, GoLive, Lane, LoginId, MessageCopy, Post};
 
 impl Gateway {
     /// The feed of this very login, while it may be pushed to.
@@ -206,37 +206,81 @@ impl Gateway {
 
     /// Begins a log-out: nothing new is pushed, and what is queued already is
     /// written before the session ends, so that it is not stored as well.
-    pub(super) fn log_out(&mut self, conn: ConnId, reply: Vec<u8>) {
+    pub(super) fn log_out(&mut self, io: &mut Io<'_>, conn: ConnId, reply: Vec<u8>) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         if let Some(session) = &mut peer.session {
             session.identity = None;
         }
         peer.log_out = LogOut::Draining(reply);
+        peer.asked_at = io.now();
         if let Some(feed) = &peer.feed {
             self.service.go_behind(feed.identity.user, session_id(conn), Vec::new());
         }
+        self.watch_request(io, conn);
         self.end_drained(conn);
     }
 
     /// Ends the session of a connection that logs out, once the socket has
     /// taken what was queued.
     pub(super) fn end_drained(&mut self, conn: ConnId) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
-        if peer.feed.as_ref().is_some_and(|feed| !feed.is_confirmed()) {
-            return;
+        let peer = self.peers.get(&conn);
+        if peer.and_then(|peer| peer.feed.as_ref()).is_none_or(|feed| feed.is_confirmed()) {
+            self.end_login(conn);
         }
-        let Some(reply) = peer.log_out.drained() else { return };
+    }
+
+    /// Ends the session of a connection that logs out; what the socket has not
+    /// taken is stored.
+    fn end_login(&mut self, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let reply = match &mut peer.log_out {
+            LogOut::Draining(reply) => std::mem::take(reply),
+            LogOut::No | LogOut::Releasing(..) => return,
+        };
+        let Some(feed) = peer.feed.take() else { return };
         let session = session_id(conn);
+        let login = LoginId { session, claim: feed.identity.claim.number };
+        peer.log_out = LogOut::Releasing(login, reply);
         let service = self.service.clone();
-        let answer: Box<dyn FnOnce() + Send> =
-            Box::new(move || service.tell_logged_out(session, reply));
-        match peer.feed.take() {
-            Some(feed) => {
-                let identity = feed.identity.clone();
-                let unconfirmed = feed.into_unconfirmed();
-                self.service.end_session(session, &identity, unconfirmed, Some(answer));
+        let then: Box<dyn FnOnce() + Send> =
+            Box::new(move || service.tell(session, Post::LoggedOut { login }));
+        let identity = feed.identity.clone();
+        self.service.end_session(session, &identity, feed.into_unconfirmed(), Some(then));
+    }
+
+    /// A login's claim is let go, or will be as soon as the database allows.
+    pub(super) fn logged_out(&mut self, io: &mut Io<'_>, login: LoginId) {
+        let conn = conn_id(login.session);
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        match std::mem::replace(&mut peer.log_out, LogOut::No) {
+            LogOut::Releasing(ended, reply) if ended == login => {
+                if io.send(conn, &reply).is_none() {
+                    debug!(target: "gateway", "conn={conn} closing, a log-out is not answered");
+                }
+                peer.asked_at = io.now();
+                self.watch_login(io, conn);
+                io.resume(conn);
+                self.finish_if_answered(io, conn);
             }
-            None => answer(),
+            // Answered in time although it was not complete.
+            other => peer.log_out = other,
+        }
+    }
+
+    /// A log-out takes long. A client that takes nothing is not waited for any
+    /// more, and neither is a database that does not answer: the session has
+    /// ended here, and its claim is let go as soon as may be.
+    pub(super) fn log_out_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        match self.peers.get(&conn).map(|peer| &peer.log_out) {
+            Some(LogOut::Draining(_)) => {
+                self.end_login(conn);
+                self.watch_request(io, conn);
+            }
+            Some(LogOut::Releasing(login, _)) => {
+                let login = *login;
+                self.logged_out(io, login);
+            }
+            Some(LogOut::No) | None => {}
         }
     }
 }

@@ -80,7 +80,7 @@ impl Gateway {
                 Flow::Continue
             }
             Change::LogOut(reply) => {
-                self.log_out(conn, reply);
+                self.log_out(io, conn, reply);
                 Flow::Pause
             }
         }
@@ -104,6 +104,15 @@ impl Gateway {
         }
     }
 
+    /// Sees to it that a connection where nobody logs in is closed.
+    pub(super) fn watch_login(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        if let Some(peer) = self.peers.get_mut(&conn)
+            && !std::mem::replace(&mut peer.login_timer, true)
+        {
+            io.set_timer(io.now() + self.login_timeout, timer_key(conn, Timer::Login));
+        }
+    }
+
     /// Once everything asked for is answered, a connection that is half-closed
     /// or whose server stops is finished.
     pub(super) fn finish_if_answered(&self, io: &mut Io<'_>, conn: ConnId) {
@@ -124,7 +133,7 @@ impl Handler for Gateway {
     fn on_open(&mut self, io: &mut Io<'_>, conn: ConnId, peer: SocketAddr) {
         debug!(target: "gateway", "conn={conn} peer={peer} opened");
         self.peers.insert(conn, Peer::new(conn, io.now()));
-        io.set_timer(io.now() + self.login_timeout, timer_key(conn, Timer::Login));
+        self.watch_login(io, conn);
         self.finish_if_answered(io, conn);
     }
 
@@ -179,21 +188,7 @@ impl Handler for Gateway {
             Post::Nudged { login } => self.nudged(io, login),
             Post::Page { login, nudges, page } => self.page(io, login, nudges, page),
             Post::Deleted { login } => self.deleted(io, login),
-            Post::LoggedOut { session, reply } => {
-                let conn = conn_id(session);
-                if let Some(peer) = self.peers.get_mut(&conn) {
-                    peer.log_out = LogOut::No;
-                    peer.asked_at = io.now();
-                    if io.send(conn, &reply).is_none() {
-                        debug!(target: "gateway", "conn={conn} closing, a log-out is not answered");
-                    }
-                    if !std::mem::replace(&mut peer.login_timer, true) {
-                        io.set_timer(io.now() + self.login_timeout, timer_key(conn, Timer::Login));
-                    }
-                    io.resume(conn);
-                    self.finish_if_answered(io, conn);
-                }
-            }
+            Post::LoggedOut { login } => self.logged_out(io, login),
             Post::Close { login, reason } => self.close_login(io, login, reason),
         }
     }
@@ -205,17 +200,17 @@ impl Handler for Gateway {
             Timer::Confirm => self.confirmation_due(io, conn),
             Timer::Request => self.request_due(io, conn),
             Timer::Login => {
-                let Some(peer) = self.peers.get(&conn) else { return };
-                let busy = peer.feed.is_some() || peer.session.is_none();
+                let Some(peer) = self.peers.get_mut(&conn) else { return };
+                let busy = peer.session.is_none() || !matches!(peer.log_out, LogOut::No);
                 let deadline = peer.asked_at + self.login_timeout;
-                if !busy && deadline <= io.now() {
-                    io.close(
-                        conn,
-                        CloseReason::Handler("neither logged in nor asked for anything"),
-                    );
-                } else if peer.feed.is_none() {
-                    let next = deadline.max(io.now() + self.login_timeout / 10);
-                    io.set_timer(next, key);
+                if peer.feed.is_some() {
+                    // Set again by a log-out.
+                    peer.login_timer = false;
+                } else if !busy && deadline <= io.now() {
+                    let reason = "neither logged in nor asked for anything";
+                    io.close(conn, CloseReason::Handler(reason));
+                } else {
+                    io.set_timer(deadline.max(io.now() + self.login_timeout / 10), key);
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::requests::Pending;
 use crate::net::ConnId;
-use crate::service::{Feed, Session, SessionId};
+use crate::service::{Feed, LoginId, Session, SessionId};
 
 /// One connection's chat state.
 pub(super) struct Peer {
@@ -43,7 +43,7 @@ impl Peer {
             half_closed: false,
             log_out: LogOut::No,
             close_claim: None,
-            login_timer: true,
+            login_timer: false,
             confirm_timer: false,
             request_timer: false,
             asked_at: now,
@@ -61,28 +61,14 @@ impl Peer {
     }
 }
 
-/// How far a log-out has come.
+/// How far a log-out has come; each step holds the reply.
 pub(super) enum LogOut {
     /// Nobody is logging out.
     No,
-    /// What was queued for the client still goes to its socket; then the
-    /// session ends and this is the reply.
+    /// What was queued for the client still goes to its socket.
     Draining(Vec<u8>),
-    /// The session has ended; its claim is being let go.
-    Releasing,
-}
-
-impl LogOut {
-    /// Takes the reply of a log-out that has drained.
-    pub fn drained(&mut self) -> Option<Vec<u8>> {
-        match std::mem::replace(self, LogOut::Releasing) {
-            LogOut::Draining(reply) => Some(reply),
-            other => {
-                *self = other;
-                None
-            }
-        }
-    }
+    /// This login has ended; its claim is being let go.
+    Releasing(LoginId, Vec<u8>),
 }
 
 /// A connection, as the service names it.

@@ -4,12 +4,12 @@
 //! Thread: its reactor's.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::debug;
 
 use super::gateway::{Gateway, Timer, timer_key};
-use super::peer::conn_id;
+use super::peer::{LogOut, conn_id};
 use super::pools::Job;
 use crate::net::{ConnId, Flow, Io};
 use crate::protocol::{Errno, Refusal};
@@ -21,7 +21,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 /// A request that a pool works on.
 pub(super) struct Pending {
     payload: Arc<[u8]>,
-    since: Instant,
     /// It took too long: its sender has been told to try again.
     given_up: bool,
 }
@@ -42,16 +41,23 @@ impl Gateway {
         let payload: Arc<[u8]> = payload.into();
         let job = Job::Request { session, payload: payload.clone() };
         let Err(Job::Request { session, payload }) = self.pools.submit(lane, job) else {
-            peer.pending = Some(Pending { payload, since: io.now(), given_up: false });
-            if !std::mem::replace(&mut peer.request_timer, true) {
-                io.set_timer(io.now() + REQUEST_TIMEOUT, timer_key(conn, Timer::Request));
-            }
+            peer.pending = Some(Pending { payload, given_up: false });
+            self.watch_request(io, conn);
             return Flow::Pause;
         };
         peer.session = Some(session);
         let refusal = Refusal::new(Errno::SlowDown, "the server is busy, try again in a moment");
         let effects = self.service.refuse(&payload, &refusal);
         self.apply(io, conn, effects)
+    }
+
+    /// Sees to it that what was asked for just now is answered in time.
+    pub(super) fn watch_request(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        if let Some(peer) = self.peers.get_mut(&conn)
+            && !std::mem::replace(&mut peer.request_timer, true)
+        {
+            io.set_timer(io.now() + REQUEST_TIMEOUT, timer_key(conn, Timer::Request));
+        }
     }
 
     /// A pool is done with a request.
@@ -98,15 +104,19 @@ impl Gateway {
     pub(super) fn request_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         peer.request_timer = false;
-        let Some(pending) = peer.pending.as_mut().filter(|pending| !pending.given_up) else {
+        let is_pending = peer.pending.as_ref().is_some_and(|pending| !pending.given_up);
+        if !is_pending && matches!(peer.log_out, LogOut::No) {
             return;
-        };
-        let due = pending.since + REQUEST_TIMEOUT;
+        }
+        let due = peer.asked_at + REQUEST_TIMEOUT;
         if due > io.now() {
             peer.request_timer = true;
             io.set_timer(due, timer_key(conn, Timer::Request));
             return;
         }
+        let Some(pending) = peer.pending.as_mut().filter(|_| is_pending) else {
+            return self.log_out_due(io, conn);
+        };
         pending.given_up = true;
         let refusal = Refusal::new(
             Errno::Unavailable,

@@ -9,7 +9,7 @@ use super::effects::{Change, Effects, LoggedIn};
 use super::message::MessageCopy;
 use super::registry::NEVER_POISONED;
 use super::router::{Context, Handled};
-use super::session::{Identity, Post, Session, SessionId};
+use super::session::{Identity, Session, SessionId};
 use super::slot::{LocalSession, Slot};
 use super::{Service, password, store_refusal};
 use crate::bus::Presence;
@@ -266,11 +266,6 @@ impl Service {
         let Some(this) = self.this() else { return };
         let claim = identity.claim.clone();
         self.writer.after_all(move || this.releaser.release(user, claim, then));
-    }
-
-    /// Tells a session that its log-out is complete.
-    pub fn tell_logged_out(&self, session: SessionId, reply: Vec<u8>) {
-        self.tell(session, Post::LoggedOut { session, reply });
     }
 }
 

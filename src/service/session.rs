@@ -105,12 +105,10 @@ pub enum Post {
         /// The recipient's login.
         login: LoginId,
     },
-    /// The session's log-out is complete: its claim is released.
+    /// A log-out is complete: the login's claim is released, or is sure to be.
     LoggedOut {
-        /// The session.
-        session: SessionId,
-        /// The reply's JSON text.
-        reply: Vec<u8>,
+        /// The login.
+        login: LoginId,
     },
     /// End this login's session.
     Close {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use log::debug;
+use log::{debug, warn};
 
 use super::message::{MessageCopy, Origin};
 use super::registry::NEVER_POISONED;
@@ -129,10 +129,14 @@ const MOST_OUTCOMES: usize = 65_536;
 
 impl Outcomes {
     fn add(&self, server: ServerId, handover: u64, outcome: CopyOutcome, user: UserId) {
-        let mut outcomes = self.0.lock().expect(NEVER_POISONED);
-        if outcomes.len() < MOST_OUTCOMES {
-            outcomes.entry((server, handover, outcome)).or_default().push(user);
+        {
+            let mut outcomes = self.0.lock().expect(NEVER_POISONED);
+            if outcomes.len() < MOST_OUTCOMES {
+                outcomes.entry((server, handover, outcome)).or_default().push(user);
+                return;
+            }
         }
+        warn!(target: "bus", "server={server} user={user} too many outcomes wait, one is dropped");
     }
 
     fn take(&self) -> HashMap<(ServerId, u64, CopyOutcome), Vec<UserId>> {

@@ -164,3 +164,19 @@ fn whoever_leaves_while_the_database_is_away_is_offline_afterwards() {
         client.log_in(&bob).errno() == 0
     });
 }
+
+#[test]
+fn a_log_out_is_answered_in_time_while_the_database_hangs_and_frees_the_account_later() {
+    let mut cluster = Cluster::plan().own_mariadb().start();
+    let mut bob = cluster.servers[0].enter("bob");
+    let person = bob.person();
+    cluster.mariadb().freeze();
+    let begun = Instant::now();
+    bob.log_out();
+    assert!(begun.elapsed() < Duration::from_secs(5), "took {:?}", begun.elapsed());
+    bob.ping();
+    cluster.mariadb().thaw();
+    eventually("bob is free to log in on the other server", RECOVERY, || {
+        cluster.servers[1].connect().log_in(&person).errno() == 0
+    });
+}

@@ -32,12 +32,15 @@ pub fn signal(pid: u32, signal: Signal) {
     assert!(status.success(), "kill {name} {pid}: {status}");
 }
 
-/// Whether a process of this number runs (a zombie does not).
+/// Whether a process of this number runs. A zombie does not, once its last
+/// thread has ended: until then its sockets are still open.
 pub fn runs(pid: u32) -> bool {
     let stat = PathBuf::from(format!("/proc/{pid}/stat"));
-    // The state follows the command's name, which ends with the last ')'.
-    std::fs::read_to_string(stat)
-        .ok()
-        .and_then(|s| s.rsplit_once(") ").map(|(_, rest)| !rest.starts_with('Z')))
-        .unwrap_or(false)
+    let Ok(stat) = std::fs::read_to_string(stat) else { return false };
+    // The fields follow the command's name, which ends with the last ')': the
+    // state is the first of them, the number of threads the eighteenth.
+    let Some((_, fields)) = stat.rsplit_once(") ") else { return false };
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let threads = fields.get(17).and_then(|threads| threads.parse::<u32>().ok());
+    fields[0] != "Z" || threads.is_some_and(|threads| threads > 1)
 }
