@@ -190,6 +190,10 @@ impl Core {
         let end = conn.accepted + conn.outbound.len() as u64;
         let limit = self.config.max_outbound;
         conn.allow_oversized(frame_bytes, end, limit);
+        // Also when it is closed below: the handler hears how far it came.
+        if !std::mem::replace(&mut conn.dirty, true) {
+            self.dirty.push(id.serial);
+        }
         let early = conn.outbound.len() >= EARLY_FLUSH_BYTES && !conn.blocked;
         if (early || conn.counted_bytes() > limit)
             && let Err(e) = conn.write(self.poll.registry(), &mut self.pool, self.now)
@@ -202,7 +206,6 @@ impl Core {
             self.close(id, CloseReason::SlowReader { queued, limit });
             return None;
         }
-        self.mark_dirty(id.serial);
         Some(end)
     }
 

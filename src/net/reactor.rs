@@ -144,10 +144,10 @@ impl<H: Handler> Reactor<H> {
         }
         self.core.expire();
         self.ring_timers(handler);
-        handler.on_turn_end(&mut Io::new(&mut self.core));
         self.flush(handler);
         self.core.expire_shutdown();
         self.free_closed(handler);
+        handler.on_turn_end(&mut Io::new(&mut self.core));
     }
 
     fn take_command(&mut self, handler: &mut H) {

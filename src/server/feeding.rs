@@ -31,6 +31,8 @@ impl Gateway {
             .filter(|feed| feed.identity.user == user);
         let Some(feed) = feed else { return self.service.not_pushed(copy) };
         let Some(end) = io.send_shared(conn, &copy.message.body) else {
+            // What was pushed before it goes to the table before it.
+            self.go_behind(conn);
             return self.service.not_pushed(copy);
         };
         match feed.sent_copy(end, copy, io.now()) {
@@ -162,7 +164,7 @@ impl Gateway {
                 return;
             }
         };
-        let exhausted = feed.page(&page);
+        let page = feed.page(page);
         let mut sent = Vec::with_capacity(page.rows.len());
         let mut end = None;
         for row in &page.rows {
@@ -174,7 +176,7 @@ impl Gateway {
         if let Some(end) = end {
             feed.sent_rows(end, sent, io.now());
         }
-        if whole && exhausted {
+        if whole && page.exhausted {
             self.try_go_live(io, conn, nudges);
         } else if whole {
             self.catch_up(io, conn);
@@ -204,8 +206,8 @@ impl Gateway {
         }
     }
 
-    /// Begins a log-out: nothing new is pushed, and what is queued already is
-    /// written before the session ends, so that it is not stored as well.
+    /// Begins a log-out: nothing new is pushed. What is queued already is
+    /// stored, written, and deleted again, all before the session ends.
     pub(super) fn log_out(&mut self, io: &mut Io<'_>, conn: ConnId, reply: Vec<u8>) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         if let Some(session) = &mut peer.session {
@@ -213,8 +215,9 @@ impl Gateway {
         }
         peer.log_out = LogOut::Draining(reply);
         peer.asked_at = io.now();
-        if let Some(feed) = &peer.feed {
-            self.service.go_behind(feed.identity.user, session_id(conn), Vec::new());
+        if let Some(feed) = &mut peer.feed {
+            let unconfirmed = feed.go_behind();
+            self.service.go_behind(feed.identity.user, session_id(conn), unconfirmed);
         }
         self.watch_request(io, conn);
         self.end_drained(conn);
@@ -223,16 +226,10 @@ impl Gateway {
     /// Ends the session of a connection that logs out, once the socket has
     /// taken what was queued.
     pub(super) fn end_drained(&mut self, conn: ConnId) {
-        let peer = self.peers.get(&conn);
-        if peer.and_then(|peer| peer.feed.as_ref()).is_none_or(|feed| feed.is_confirmed()) {
-            self.end_login(conn);
-        }
-    }
-
-    /// Ends the session of a connection that logs out; what the socket has not
-    /// taken is stored.
-    fn end_login(&mut self, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
+        if peer.feed.as_ref().is_some_and(|feed| !feed.is_confirmed()) {
+            return;
+        }
         let reply = match &mut peer.log_out {
             LogOut::Draining(reply) => std::mem::take(reply),
             LogOut::No | LogOut::Releasing(..) => return,
@@ -267,14 +264,13 @@ impl Gateway {
         }
     }
 
-    /// A log-out takes long. A client that takes nothing is not waited for any
-    /// more, and neither is a database that does not answer: the session has
-    /// ended here, and its claim is let go as soon as may be.
+    /// A log-out takes long. A client that takes nothing is closed; a database
+    /// that does not answer is not waited for: the session has ended here, and
+    /// its claim is let go as soon as may be.
     pub(super) fn log_out_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
         match self.peers.get(&conn).map(|peer| &peer.log_out) {
             Some(LogOut::Draining(_)) => {
-                self.end_login(conn);
-                self.watch_request(io, conn);
+                io.close(conn, CloseReason::Handler("took nothing while it logged out"));
             }
             Some(LogOut::Releasing(login, _)) => {
                 let login = *login;

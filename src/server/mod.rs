@@ -218,6 +218,7 @@ impl Server {
             error!(target: "server", "a thread had ended before it was told to");
         }
         join(self.watching_threads);
+        self.service.flush_outcomes();
         let left = self.service.leave_cluster();
         self.bus.shutdown();
         left.map_err(|err| RunError::Leave(err.to_string()))?;
@@ -246,10 +247,6 @@ struct Reach(ReactorHandle<Post>);
 impl Mailbox for Reach {
     fn post(&self, post: Post) -> Result<(), Post> {
         self.0.post(post).map_err(|refused| refused.0)
-    }
-
-    fn backlog(&self) -> usize {
-        self.0.backlog()
     }
 }
 

@@ -7,10 +7,12 @@
 use std::io;
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use log::error;
 
+use super::requests::{REQUEST_TIMEOUT, too_late};
 use crate::model::UserId;
 use crate::protocol::{Errno, Refusal};
 use crate::service::{Handled, Lane, LoginId, Place, Post, Service, Session};
@@ -24,7 +26,7 @@ const QUEUE_PER_HASHER: usize = 64;
 /// Something for a thread that may block.
 pub(super) enum Job {
     /// Handle a request; the session goes back to its reactor.
-    Request { session: Box<Session>, payload: Arc<[u8]> },
+    Request { session: Box<Session>, payload: Arc<[u8]>, submitted: Instant },
     /// Read a page of missed messages.
     ReadPage { login: LoginId, user: UserId },
 }
@@ -93,7 +95,9 @@ impl Worker {
     fn run(&self) {
         for job in &self.jobs {
             match job {
-                Job::Request { session, payload } => self.request(session, &payload),
+                Job::Request { session, payload, submitted } => {
+                    self.request(session, &payload, submitted);
+                }
                 Job::ReadPage { login, user } => {
                     // Counted before the read: a nudge during it counts.
                     let nudges = self.service.nudges(user);
@@ -104,7 +108,13 @@ impl Worker {
         }
     }
 
-    fn request(&self, mut session: Box<Session>, payload: &[u8]) {
+    fn request(&self, mut session: Box<Session>, payload: &[u8], submitted: Instant) {
+        if submitted.elapsed() >= REQUEST_TIMEOUT {
+            // Answered with errno 13 already: doing it would only keep the
+            // others waiting.
+            let effects = self.service.refuse(payload, &too_late());
+            return self.service.tell(session.id, Post::Done { session, effects });
+        }
         let effects = match self.service.handle(&mut session, payload, Place::Worker) {
             Handled::Done(effects) => effects,
             Handled::Later(lane) => {

@@ -4,7 +4,7 @@
 //! Thread: its reactor's.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::debug;
 
@@ -16,7 +16,7 @@ use crate::protocol::{Errno, Refusal};
 use crate::service::{Change, Effects, Handled, Place, Session};
 
 /// How long a pool may take for a request before it is answered with errno 13.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A request that a pool works on.
 pub(super) struct Pending {
@@ -39,8 +39,8 @@ impl Gateway {
             Handled::Later(lane) => lane,
         };
         let payload: Arc<[u8]> = payload.into();
-        let job = Job::Request { session, payload: payload.clone() };
-        let Err(Job::Request { session, payload }) = self.pools.submit(lane, job) else {
+        let job = Job::Request { session, payload: payload.clone(), submitted: Instant::now() };
+        let Err(Job::Request { session, payload, .. }) = self.pools.submit(lane, job) else {
             peer.pending = Some(Pending { payload, given_up: false });
             self.watch_request(io, conn);
             return Flow::Pause;
@@ -118,12 +118,16 @@ impl Gateway {
             return self.log_out_due(io, conn);
         };
         pending.given_up = true;
-        let refusal = Refusal::new(
-            Errno::Unavailable,
-            "the database does not answer in time, try again in a moment",
-        );
-        let effects = self.service.refuse(&pending.payload, &refusal);
+        let effects = self.service.refuse(&pending.payload, &too_late());
         // A refusal leaves nothing to do but to send it.
         self.apply(io, conn, effects);
     }
+}
+
+/// What is said of a request that a pool did not get done in time.
+pub(super) fn too_late() -> Refusal {
+    Refusal::new(
+        Errno::Unavailable,
+        "the server is too busy, or its database does not answer: try again in a moment",
+    )
 }

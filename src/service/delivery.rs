@@ -19,10 +19,6 @@ use crate::bus::item::CopyOutcome;
 use crate::bus::{BusError, Item, Presence};
 use crate::model::{ServerId, UserId};
 
-/// Beyond this many waiting posts a reactor gets no more live copies: they
-/// are stored instead, so that a stalled reactor's mailbox stays bounded.
-const MAILBOX_LIMIT: usize = 65_536;
-
 impl Service {
     /// Sends the copies of one message on their ways. Each is settled once.
     pub fn deliver(&self, message: &Arc<Message>, copies: impl Iterator<Item = MessageCopy>) {
@@ -102,6 +98,15 @@ impl Service {
         for user in self.users_where(overdue) {
             debug!(target: "delivery", "user={user} no outcome in time, storing");
             self.store_handed(user, overdue);
+        }
+    }
+
+    /// Stores what has waited too long for a session to catch up.
+    pub(super) fn end_overdue_catch_ups(&self, now: Instant) {
+        for user in self.users_where(|slot| slot.is_catch_up_overdue(now)) {
+            if self.registry.with(user, Slot::end_catch_up) {
+                self.flush_held(user);
+            }
         }
     }
 
@@ -192,21 +197,8 @@ impl Service {
     }
 
     fn push(&self, session: SessionId, copy: MessageCopy) {
-        let crowded = self
-            .mailboxes
-            .get()
-            .and_then(|all| all.get(usize::from(session.reactor)))
-            .is_none_or(|mailbox| mailbox.backlog() > MAILBOX_LIMIT);
-        let refused = if crowded {
-            Some(copy)
-        } else {
-            match self.post(session, Post::Deliver { session, copy }) {
-                Ok(()) => None,
-                Err(Post::Deliver { copy, .. }) => Some(copy),
-                Err(_) => None,
-            }
-        };
-        if let Some(copy) = refused {
+        if let Err(Post::Deliver { copy, .. }) = self.post(session, Post::Deliver { session, copy })
+        {
             self.not_pushed(copy);
         }
     }

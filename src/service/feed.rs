@@ -11,11 +11,12 @@
 //! stream that says so.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::message::{MessageCopy, Origin};
+use super::message::MessageCopy;
 use super::session::Identity;
-use crate::model::{OfflineOp, OfflinePage};
+use crate::model::{OfflineOp, OfflinePage, OfflineRow, UserId};
 
 /// So many unconfirmed pushes put a session behind.
 pub const MOST_UNCONFIRMED: usize = 512;
@@ -29,6 +30,9 @@ pub struct Feed {
     unconfirmed: VecDeque<Unconfirmed>,
     /// Deletions with the writer, not yet committed.
     deletions: u32,
+    /// Live pushes since the last read began that are in the table too: the
+    /// page of that read must not bring them again.
+    stored_meanwhile: Vec<Key>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +51,19 @@ struct Unconfirmed {
     what: Sent,
 }
 
+/// What identifies a message to its recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Key {
+    sender: UserId,
+    mid: Arc<[u8]>,
+}
+
 #[derive(Debug)]
 enum Sent {
-    /// A live push. `stored`: it is in the table (or with the writer) too.
-    Copy { copy: MessageCopy, stored: bool },
+    /// A live push.
+    Copy(MessageCopy),
+    /// A live push that is in the table (or with the writer) too.
+    Stored(Key),
     /// Missed messages, in a login's answer or as pushes.
     Rows(Vec<i64>),
 }
@@ -67,7 +80,13 @@ pub struct Confirmed {
 impl Feed {
     /// The feed of a session that has just logged in, behind.
     pub fn new(identity: Identity) -> Feed {
-        Feed { identity, phase: Phase::Behind, unconfirmed: VecDeque::new(), deletions: 0 }
+        Feed {
+            identity,
+            phase: Phase::Behind,
+            unconfirmed: VecDeque::new(),
+            deletions: 0,
+            stored_meanwhile: Vec::new(),
+        }
     }
 
     /// Missed messages were queued up to `end`.
@@ -81,25 +100,21 @@ impl Feed {
     /// A live push was queued up to `end`. Where the session has gone behind
     /// since it was sent this way, it is to be stored too (the copy returned):
     /// what comes later is in the table, and must not come before it.
-    pub fn sent_copy(
-        &mut self,
-        end: u64,
-        mut copy: MessageCopy,
-        now: Instant,
-    ) -> Option<MessageCopy> {
-        let stored = self.phase != Phase::Live;
-        let to_store = stored.then(|| for_the_table(&mut copy));
-        self.unconfirmed.push_back(Unconfirmed {
-            end,
-            sent_at: now,
-            what: Sent::Copy { copy, stored },
-        });
+    pub fn sent_copy(&mut self, end: u64, copy: MessageCopy, now: Instant) -> Option<MessageCopy> {
+        let (what, to_store) = if self.phase == Phase::Live {
+            (Sent::Copy(copy), None)
+        } else {
+            let key = Key::of(&copy);
+            self.stored_meanwhile.push(key.clone());
+            (Sent::Stored(key), Some(copy))
+        };
+        self.unconfirmed.push_back(Unconfirmed { end, sent_at: now, what });
         to_store
     }
 
     /// When the oldest live push that waits for its confirmation was sent.
     pub fn waiting_since(&self) -> Option<Instant> {
-        let waits = |sent: &&Unconfirmed| matches!(sent.what, Sent::Copy { stored: false, .. });
+        let waits = |sent: &&Unconfirmed| matches!(sent.what, Sent::Copy(_));
         self.unconfirmed.iter().find(waits).map(|sent| sent.sent_at)
     }
 
@@ -117,14 +132,11 @@ impl Feed {
                 Sent::Rows(rows) => {
                     confirmed.deletions.push(OfflineOp::DeleteRows { to: self.identity.user, rows })
                 }
-                Sent::Copy { copy, stored: true } => {
-                    confirmed.deletions.push(OfflineOp::DeleteMessage {
-                        to: copy.to,
-                        sender: copy.message.sender,
-                        mid: copy.message.mid.clone(),
-                    });
+                Sent::Stored(Key { sender, mid }) => {
+                    let to = self.identity.user;
+                    confirmed.deletions.push(OfflineOp::DeleteMessage { to, sender, mid });
                 }
-                Sent::Copy { copy, stored: false } => confirmed.delivered.push(copy),
+                Sent::Copy(copy) => confirmed.delivered.push(copy),
             }
         }
         if self.unconfirmed.is_empty() {
@@ -152,9 +164,10 @@ impl Feed {
         self.phase = Phase::Behind;
         let mut to_store = Vec::new();
         for unconfirmed in &mut self.unconfirmed {
-            if let Sent::Copy { copy, stored: stored @ false } = &mut unconfirmed.what {
-                *stored = true;
-                to_store.push(for_the_table(copy));
+            let Sent::Copy(copy) = &unconfirmed.what else { continue };
+            let stored = Sent::Stored(Key::of(copy));
+            if let Sent::Copy(copy) = std::mem::replace(&mut unconfirmed.what, stored) {
+                to_store.push(copy);
             }
         }
         to_store
@@ -166,15 +179,20 @@ impl Feed {
         let ready = self.phase == Phase::Behind && self.is_drained();
         if ready {
             self.phase = Phase::Reading;
+            self.stored_meanwhile = Vec::new();
         }
         ready
     }
 
-    /// A page was read. The caller pushes its rows, tells [`Feed::sent_rows`],
-    /// and if the page was the last tries to go live.
-    pub fn page(&mut self, page: &OfflinePage) -> bool {
+    /// A page was read: what of it is to be pushed. The caller then tells
+    /// [`Feed::sent_rows`], and if the page was the last tries to go live.
+    pub fn page(&mut self, mut page: OfflinePage) -> OfflinePage {
         self.phase = Phase::Behind;
-        page.exhausted
+        let pushed = |row: &OfflineRow| {
+            self.stored_meanwhile.iter().any(|key| key.sender == row.sender && *key.mid == *row.mid)
+        };
+        page.rows.retain(|row| !pushed(row));
+        page
     }
 
     /// The read failed; try again later.
@@ -201,17 +219,17 @@ impl Feed {
     pub fn into_unconfirmed(self) -> Vec<MessageCopy> {
         let copies =
             self.unconfirmed.into_iter().filter_map(|unconfirmed| match unconfirmed.what {
-                Sent::Copy { copy, stored: false } => Some(copy),
-                Sent::Copy { stored: true, .. } | Sent::Rows(_) => None,
+                Sent::Copy(copy) => Some(copy),
+                Sent::Stored(_) | Sent::Rows(_) => None,
             });
         copies.collect()
     }
 }
 
-/// A second copy for the table, which is the one that is settled.
-fn for_the_table(copy: &mut MessageCopy) -> MessageCopy {
-    let origin = std::mem::replace(&mut copy.origin, Origin::Nobody);
-    MessageCopy { to: copy.to, message: copy.message.clone(), origin }
+impl Key {
+    fn of(copy: &MessageCopy) -> Key {
+        Key { sender: copy.message.sender, mid: copy.message.mid.clone() }
+    }
 }
 
 #[cfg(test)]

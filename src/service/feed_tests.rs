@@ -2,8 +2,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::message::MessageMemory;
+use super::super::message::Origin;
 use super::*;
-use crate::model::{Claim, OfflineRow, UserId};
+use crate::model::Claim;
 
 fn feed() -> Feed {
     let claim = Claim { server: "a:1".into(), epoch: 1, number: 1 };
@@ -13,7 +14,7 @@ fn feed() -> Feed {
 fn live_feed() -> Feed {
     let mut feed = feed();
     assert!(feed.begin_read());
-    assert!(feed.page(&OfflinePage { rows: Vec::new(), exhausted: true }));
+    assert!(feed.page(OfflinePage { rows: Vec::new(), exhausted: true }).exhausted);
     feed.went_live();
     feed
 }
@@ -53,7 +54,8 @@ fn the_next_page_is_read_only_when_the_last_one_is_deleted() {
     let mut feed = feed();
     assert!(feed.begin_read());
     assert!(!feed.begin_read(), "one read at a time");
-    assert!(!feed.page(&OfflinePage { rows: vec![row(1)], exhausted: false }));
+    let page = OfflinePage { rows: vec![row(1)], exhausted: false };
+    assert_eq!(feed.page(page.clone()), page);
     feed.sent_rows(10, vec![1], Instant::now());
     assert!(!feed.begin_read(), "the row would be read again");
     feed.written(10);
@@ -91,7 +93,7 @@ fn too_many_unconfirmed_pushes_put_a_live_session_behind() {
 fn what_a_connection_leaves_behind_is_what_is_not_in_the_table() {
     let mut feed = feed();
     feed.sent_rows(10, vec![1], Instant::now());
-    feed.page(&OfflinePage::default());
+    feed.page(OfflinePage::default());
     feed.went_live();
     feed.sent_copy(20, copy("m1"), Instant::now());
     feed.sent_copy(30, copy("m2"), Instant::now());
@@ -121,4 +123,15 @@ fn what_waits_for_its_confirmation_is_known_by_its_age() {
     assert_eq!(feed.waiting_since(), Some(first));
     feed.go_behind();
     assert_eq!(feed.waiting_since(), None, "stored ones do not wait");
+}
+
+#[test]
+fn a_page_does_not_bring_what_was_pushed_while_it_was_read() {
+    let mut feed = feed();
+    assert!(feed.begin_read());
+    assert!(feed.sent_copy(10, copy("m1"), Instant::now()).is_some());
+    let m1 = OfflineRow { mid: b"m1".to_vec(), ..row(7) };
+    let page = OfflinePage { rows: vec![m1, row(8)], exhausted: true };
+    let left: Vec<i64> = feed.page(page).rows.iter().map(|row| row.row).collect();
+    assert_eq!(left, [8]);
 }

@@ -234,13 +234,15 @@ impl Writer<'_> {
                 }
                 Err(err) => {
                     error!(target: "offline", "a message or a deletion was refused err={err}");
-                    // A deletion that is refused for good would stand in the
-                    // way of all others: its rows come again at a login.
-                    let copies = match part {
-                        Part::Copy(copy) => vec![copy],
-                        Part::Deletion(_) => Vec::new(),
-                    };
-                    self.settle(copies, Settled::Unavailable);
+                    match part {
+                        Part::Copy(copy) => self.settle(vec![copy], Settled::Unavailable),
+                        // Its rows would be read again and again: the session
+                        // ends, and they come with the next login.
+                        Part::Deletion(Deletion { login, .. }) => {
+                            let reason = "its missed messages could not be deleted";
+                            self.service.tell(login.session, Post::Close { login, reason });
+                        }
+                    }
                 }
             }
         }

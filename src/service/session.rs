@@ -58,8 +58,6 @@ pub struct Identity {
 pub trait Mailbox: Send + Sync {
     /// Posts; gives the post back where the reactor has ended.
     fn post(&self, post: Post) -> Result<(), Post>;
-    /// How many posts wait.
-    fn backlog(&self) -> usize;
 }
 
 /// What other threads tell the reactor that owns a session.

@@ -23,9 +23,10 @@ use crate::model::ServerId;
 /// How long a located server is remembered. A wrong guess bounces back.
 const LOCATION_TTL: Duration = Duration::from_secs(3);
 
-/// So many copies may wait for a session that is about to go live; beyond that
-/// they are stored after all.
+/// So many copies may wait for a session that is about to go live, and so long;
+/// beyond that they are stored after all.
 const CATCH_UP_COPIES: usize = 1024;
+const CATCH_UP_TIME: Duration = Duration::from_secs(2);
 
 /// A session of a user on this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +90,7 @@ pub struct Slot {
     /// The session has read everything but what is with the writer: new
     /// copies are held until that is read too. Without this a recipient of
     /// steady traffic would never leave the stored path.
-    catching_up: bool,
+    catching_up: Option<Instant>,
     location: Location,
     hold: Option<Box<Hold>>,
 }
@@ -140,8 +141,8 @@ impl Slot {
     pub fn accept(&mut self, copy: MessageCopy, routing: Routing) -> Next {
         if let Some(hold) = &mut self.hold {
             hold.queue.push_back(copy);
-            if self.catching_up && hold.queue.len() > CATCH_UP_COPIES {
-                self.catching_up = false;
+            if self.catching_up.is_some() && hold.queue.len() > CATCH_UP_COPIES {
+                self.catching_up = None;
                 return Next::LetGo;
             }
             return Next::Wait;
@@ -258,7 +259,8 @@ impl Slot {
                 (GoLive::Live, self.end_catch_up())
             }
             Some(here) if here.nudges == nudges => {
-                if !std::mem::replace(&mut self.catching_up, true) {
+                if self.catching_up.is_none() {
+                    self.catching_up = Some(Instant::now());
                     self.hold();
                 }
                 (GoLive::Wait, false)
@@ -267,10 +269,16 @@ impl Slot {
         }
     }
 
-    /// The session is live, or over. Whether the caller now routes what lined
+    /// Whether copies have waited too long for a session to catch up.
+    pub fn is_catch_up_overdue(&self, now: Instant) -> bool {
+        self.catching_up.is_some_and(|since| now.duration_since(since) >= CATCH_UP_TIME)
+    }
+
+    /// The session is live, or over, or is not waited for any more. Whether
+    /// the caller now routes what lined
     /// up for it.
     pub fn end_catch_up(&mut self) -> bool {
-        std::mem::take(&mut self.catching_up) && self.let_go()
+        self.catching_up.take().is_some() && self.let_go()
     }
 
     fn begin_flush(&mut self) -> bool {

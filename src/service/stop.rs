@@ -53,7 +53,9 @@ impl Service {
 /// Thread: "overdue".
 pub fn run_overdue(service: &Service, stop: &Receiver<()>) {
     while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(OVERDUE_EVERY) {
-        service.store_overdue(Instant::now());
+        let now = Instant::now();
+        service.store_overdue(now);
+        service.end_overdue_catch_ups(now);
         service.retry_nudges();
         service.flush_outcomes();
     }
