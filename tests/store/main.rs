@@ -8,6 +8,8 @@ mod mariadb;
 mod mysql_faults;
 mod mysql_schema;
 mod sqlite_file;
+#[path = "../support/mod.rs"]
+mod support;
 
 /// The conformance suite on SQLite.
 mod sqlite {

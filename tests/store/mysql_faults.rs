@@ -8,7 +8,9 @@ use cluster_chat::model::{ClaimOutcome, OfflineOp, Store, StoreError, UserId};
 use mysql::prelude::Queryable;
 
 use crate::conformance::{assert_refused, at_once, claim, user};
-use crate::mariadb::{MariaDb, free_port};
+use crate::mariadb::MariaDb;
+use crate::support::services::free_port;
+use crate::support::wait::eventually;
 
 /// "About 3 s" for a call to a stopped database, on a busy machine.
 const STOPPED_CALL: Duration = Duration::from_secs(5);
@@ -16,19 +18,11 @@ const STOPPED_CALL: Duration = Duration::from_secs(5);
 /// For what is bound to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::yield_now();
-    }
-}
-
 /// Waits until a statement that begins like this is under way in the database
 /// of `looker`, where somebody else holds the rows it wants. (`innodb_trx`
 /// would tell more, but is not brought up to date while one asks all the time.)
 fn wait_for_statement(looker: &mut mysql::Conn, beginning: &str) {
-    wait_until(&format!("{beginning:?} is under way"), || {
+    eventually(&format!("{beginning:?} is under way"), PATIENCE, || {
         let sql = "SELECT COUNT(*) FROM information_schema.processlist \
              WHERE db = DATABASE() AND info LIKE CONCAT(?, '%')";
         looker.exec_first::<u64, _, _>(sql, (beginning,)).unwrap() > Some(0)
@@ -83,7 +77,7 @@ fn a_stopped_database_makes_calls_fail_in_time_and_then_at_once() {
     assert!(started.elapsed() < 2 * STOPPED_CALL, "took {:?}", started.elapsed());
 
     server.thaw();
-    wait_until("the store works again", || store.user(alice).is_ok());
+    eventually("the store works again", PATIENCE, || store.user(alice).is_ok());
     at_once(8, |_| assert!(store.user(alice).unwrap().is_some()));
 }
 
@@ -120,7 +114,7 @@ fn an_unknown_host_is_named() {
 fn a_wrong_password_is_not_tried_again_and_not_shown() {
     let server = MariaDb::shared();
     server.admin("CREATE USER eve IDENTIFIED BY 'right'");
-    let url = format!("mysql://eve:s3cret@127.0.0.1:{}/chat", server.port);
+    let url = format!("mysql://eve:s3cret@127.0.0.1:{}/chat", server.port());
     let error = open_error(MysqlOptions::new(url));
     assert!(matches!(error, StoreError::Misconfigured(_)));
     let text = error.to_string();
@@ -132,7 +126,7 @@ fn a_wrong_password_is_not_tried_again_and_not_shown() {
 fn a_database_that_the_account_may_not_create_is_named() {
     let server = MariaDb::shared();
     server.admin("CREATE USER mallory IDENTIFIED BY 's3cret'");
-    let url = format!("mysql://mallory:s3cret@127.0.0.1:{}/not_mine", server.port);
+    let url = format!("mysql://mallory:s3cret@127.0.0.1:{}/not_mine", server.port());
     let error = open_error(MysqlOptions::new(url));
     assert!(matches!(error, StoreError::Misconfigured(_)));
     let text = error.to_string();
