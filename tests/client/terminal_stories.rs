@@ -49,6 +49,18 @@ fn a_person_registers_logs_in_chats_and_leaves() {
 }
 
 #[test]
+fn lines_typed_ahead_or_pasted_at_once_are_all_taken() {
+    let server = TestServer::start();
+    script(server.port(), "2\nann\npw of ann\n3");
+    let mut ann = Terminal::connect(server.port());
+    ann.wait_cursor_after("choice: ");
+    ann.type_text("1\rann\rpw of ann\rchat:1:one\rchat:1:two\rquit\r");
+    assert_eq!(ann.finish(), 0);
+    let text = ann.text();
+    assert!(text.contains("1 (ann): one") && text.contains("1 (ann): two"), "{text}");
+}
+
+#[test]
 fn a_failed_login_leads_back_to_the_menu() {
     let server = TestServer::start();
     let mut ann = Terminal::connect(server.port());
