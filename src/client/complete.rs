@@ -1,35 +1,22 @@
 //! What the line editor asks while a person types: completion of commands,
-//! friends and groups, and stars in place of a password.
+//! friends and groups.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustyline::completion::{Completer, Pair};
-use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
-use unicode_width::UnicodeWidthStr;
 
 use super::command::{USAGES, Usage};
 use super::text::safe;
 use super::view::{Facts, View};
 
-/// What is typed at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Typing {
-    /// Something of the menu.
-    Plain,
-    /// A password.
-    Password,
-    /// A command.
-    Command,
-}
-
 /// The line editor's helper.
 pub struct LineHelper {
-    /// What is typed at the moment.
-    pub typing: Typing,
+    /// Whether a command is typed at the moment.
+    pub command: bool,
     /// Whom and what there is to complete.
     pub view: Arc<View>,
 }
@@ -42,19 +29,7 @@ impl Hinter for LineHelper {
 
 impl Validator for LineHelper {}
 
-impl Highlighter for LineHelper {
-    fn highlight<'l>(&self, line: &'l str, _pos: usize) -> Cow<'l, str> {
-        match self.typing {
-            Typing::Password => Cow::Owned("*".repeat(line.width())),
-            _ => Cow::Borrowed(line),
-        }
-    }
-
-    fn highlight_char(&self, _line: &str, _pos: usize, kind: CmdKind) -> bool {
-        // Without this the editor writes a typed character as it is, for speed.
-        self.typing == Typing::Password && kind != CmdKind::MoveCursor
-    }
-}
+impl Highlighter for LineHelper {}
 
 impl Completer for LineHelper {
     type Candidate = Pair;
@@ -65,7 +40,7 @@ impl Completer for LineHelper {
         pos: usize,
         _context: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        if self.typing != Typing::Command {
+        if !self.command {
             return Ok((pos, Vec::new()));
         }
         Ok(self.view.read(|facts| complete(&line[..pos], facts)))

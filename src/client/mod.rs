@@ -15,6 +15,7 @@ pub mod command;
 mod complete;
 mod echo;
 mod front;
+mod hidden;
 mod message;
 pub mod network;
 mod pipe;

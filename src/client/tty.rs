@@ -6,12 +6,13 @@ use std::sync::Arc;
 use rustyline::error::ReadlineError;
 use rustyline::history::{History, MemHistory};
 use rustyline::{
-    Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext,
+    Cmd, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext,
     EventHandler, KeyEvent, Movement, Prompt, RepeatCount,
 };
 
-use super::complete::{LineHelper, Typing};
+use super::complete::LineHelper;
 use super::front::{Input, Question, Typed};
+use super::hidden::HiddenLine;
 use super::tty_printer::TtyPrinter;
 use super::view::View;
 
@@ -22,6 +23,7 @@ const HISTORY: usize = 1_000;
 pub struct TtyInput {
     editor: Editor<LineHelper, MemHistory>,
     printer: Arc<TtyPrinter>,
+    hidden: Arc<HiddenLine>,
 }
 
 impl TtyInput {
@@ -35,19 +37,17 @@ impl TtyInput {
             .auto_add_history(false)
             .max_history_size(HISTORY)?
             .completion_type(CompletionType::List)
-            // Hiding a password is the highlighter's work, so NO_COLOR must
-            // not turn it off.
-            .color_mode(ColorMode::Enabled)
             .build();
         // What was said stays in memory: no history file.
         let history = MemHistory::with_config(&config);
         let mut editor = Editor::with_history(config, history)?;
-        editor.set_helper(Some(LineHelper { typing: Typing::Plain, view: Arc::default() }));
-        let clear = EventHandler::Conditional(Box::new(ClearLine));
-        editor.bind_sequence(Event::from(KeyEvent::ctrl('C')), clear);
+        editor.set_helper(Some(LineHelper { command: false, view: Arc::default() }));
+        let hidden = Arc::new(HiddenLine::default());
+        let keys = Keys { hidden: Arc::clone(&hidden) };
+        editor.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(keys)));
         let printer = Arc::new(TtyPrinter::new(io::stdout()));
         Arc::clone(&printer).start(editor.create_external_printer()?).map_err(io_error)?;
-        Ok((TtyInput { editor, printer: Arc::clone(&printer) }, printer))
+        Ok((TtyInput { editor, printer: Arc::clone(&printer), hidden }, printer))
     }
 
     /// Completes friends and groups from here on.
@@ -60,23 +60,25 @@ impl TtyInput {
 
 impl Input for TtyInput {
     fn ask(&mut self, question: Question<'_>) -> Typed {
-        let (typing, text) = match question {
-            Question::Plain(text) => (Typing::Plain, text),
-            Question::Password(text) => (Typing::Password, text),
-            Question::Command(text) => (Typing::Command, text),
-        };
+        let (Question::Plain(text) | Question::Password(text) | Question::Command(text)) = question;
+        let is_command = matches!(question, Question::Command(_));
         if let Some(helper) = self.editor.helper_mut() {
-            helper.typing = typing;
+            helper.command = is_command;
+        }
+        if matches!(question, Question::Password(_)) {
+            self.hidden.begin();
         }
         self.printer.begin();
         let prompt = StartingPrompt { text, printer: &self.printer };
         let line = self.editor.readline(&prompt);
         self.printer.end();
+        let hidden = self.hidden.end();
         match line {
             Ok(line) => {
+                let line = hidden.unwrap_or(line);
                 // A pasted text is one line, whatever ends it holds.
                 let line = line.trim_end_matches(['\r', '\n']).to_owned();
-                if typing == Typing::Command
+                if is_command
                     && !line.trim().is_empty()
                     && let Err(e) = self.editor.history_mut().add(&line)
                 {
@@ -108,18 +110,25 @@ impl Prompt for StartingPrompt<'_> {
     }
 }
 
-/// Ctrl+C clears a line; only on an empty one it means to leave.
-struct ClearLine;
+/// What the keys do differently from the editor's own.
+struct Keys {
+    hidden: Arc<HiddenLine>,
+}
 
-impl ConditionalEventHandler for ClearLine {
+impl ConditionalEventHandler for Keys {
     fn handle(
         &self,
-        _event: &Event,
+        event: &Event,
         _count: RepeatCount,
         _positive: bool,
         context: &EventContext<'_>,
     ) -> Option<Cmd> {
-        (!context.line().is_empty()).then_some(Cmd::Kill(Movement::WholeLine))
+        let key = *event.get(0)?;
+        self.hidden.press(key).or_else(|| {
+            // Ctrl+C clears a line; only on an empty one it means to leave.
+            let clears = key == KeyEvent::ctrl('C') && !context.line().is_empty();
+            clears.then_some(Cmd::Kill(Movement::WholeLine))
+        })
     }
 }
 

@@ -101,7 +101,11 @@ impl Server {
             offline_queue: config.offline_queue as usize,
         };
         let service = Service::new(settings, epoch, store, bus.clone());
-        Server::start_threads(config, address, socket, service, bus).map_err(StartError::System)
+        let server = Server::start_threads(config, address, socket, service, bus)
+            .map_err(StartError::System)?;
+        let reactors = server.reactors.len();
+        info!(target: "server", "serving on {address} ({reactors} reactors), id {id}");
+        Ok(server)
     }
 
     fn start_threads(
@@ -146,23 +150,7 @@ impl Server {
         ];
         let (pools, pool_threads) = Pools::start(&service, config.workers, config.hash_threads())?;
         let pools = Arc::new(pools);
-        let mut reactor_threads = Vec::new();
-        for (number, reactor) in (0..).zip(reactors) {
-            let gateway = Gateway::new(
-                number,
-                service.clone(),
-                pools.clone(),
-                config.login_timeout,
-                config.ack_timeout,
-            );
-            reactor_threads.push(spawn(&format!("reactor-{number}"), move || {
-                if let Err(err) = reactor.run(gateway) {
-                    // Half a server is worse than none: its other half would
-                    // hold on to users that nobody serves.
-                    panic!("reactor {number} failed: {err}");
-                }
-            })?);
-        }
+        let reactor_threads = spawn_reactors(config, reactors, &service, &pools)?;
         let main = MainReactor::new(startup::listen(socket)?, handles.clone())?;
         Ok(Server {
             address,
@@ -260,6 +248,32 @@ fn reactor_config(config: &Config) -> ReactorConfig {
         half_close_timeout: config.ack_timeout + HANDOVER_GRACE + HALF_CLOSE_GRACE,
         ..ReactorConfig::default()
     }
+}
+
+fn spawn_reactors(
+    config: &Config,
+    reactors: Vec<Reactor<Gateway>>,
+    service: &Arc<Service>,
+    pools: &Arc<Pools>,
+) -> std::io::Result<Vec<JoinHandle<()>>> {
+    let mut threads = Vec::new();
+    for (number, reactor) in (0..).zip(reactors) {
+        let gateway = Gateway::new(
+            number,
+            service.clone(),
+            pools.clone(),
+            config.login_timeout,
+            config.ack_timeout,
+        );
+        threads.push(spawn(&format!("reactor-{number}"), move || {
+            if let Err(err) = reactor.run(gateway) {
+                // Half a server is worse than none: its other half would
+                // hold on to users that nobody serves.
+                panic!("reactor {number} failed: {err}");
+            }
+        })?);
+    }
+    Ok(threads)
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {

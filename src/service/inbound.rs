@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use log::{debug, info, warn};
+use log::debug;
 
 use super::Service;
 use super::claims::Event;
@@ -84,15 +84,11 @@ impl BusSink for Inbound {
     }
 
     fn on_up(&self) {
-        info!(target: "bus", "the bus is up");
         self.tell_claims(Event::BusUp);
     }
 
     fn on_down(&self) {
-        warn!(
-            target: "bus",
-            "the bus is down: messages to users of other servers are stored until it is back"
-        );
+        // Nothing to be told: who sends finds out, and the bus has logged it.
     }
 
     fn epoch(&self) -> i64 {

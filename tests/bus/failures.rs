@@ -7,7 +7,8 @@ use cluster_chat::bus::{Bus, BusError};
 use cluster_chat::model::UserId;
 
 use crate::proxy::Proxy;
-use crate::{Member, PATIENCE, RedisServer, presence};
+use crate::support::services::Service;
+use crate::{Member, PATIENCE, presence};
 
 /// Waits until both are up, then for one message to go from one to the other.
 fn assert_traffic(from: &Member, to: &Member, name: &str, handover: u64) {
@@ -24,7 +25,7 @@ fn assert_traffic(from: &Member, to: &Member, name: &str, handover: u64) {
 
 #[test]
 fn a_killed_redis_is_noticed_and_a_restarted_one_found_again() {
-    let mut redis = RedisServer::start();
+    let mut redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     assert_traffic(&a, &b, "b", 1);
@@ -50,10 +51,10 @@ fn a_killed_redis_is_noticed_and_a_restarted_one_found_again() {
 
 #[test]
 fn a_stopped_redis_is_down_within_its_time_outs_and_up_when_it_goes_on() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
-    redis.pause();
+    redis.freeze();
     let paused = Instant::now();
     assert_eq!(a.send("b", 1), Ok(()));
     assert_eq!(a.locate(&[1]), Err(BusError::Down));
@@ -67,18 +68,18 @@ fn a_stopped_redis_is_down_within_its_time_outs_and_up_when_it_goes_on() {
     assert_eq!(a.locate(&[1]), Err(BusError::Down));
     assert!(asked.elapsed() < Duration::from_millis(500), "took {:?}", asked.elapsed());
 
-    redis.resume();
+    redis.thaw();
     assert_traffic(&a, &b, "b", 3);
     assert_traffic(&b, &a, "a", 4);
 }
 
 #[test]
 fn flushing_everything_does_not_disturb() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     a.announce(1, &presence("a", 1)).unwrap();
-    redis::cmd("FLUSHALL").exec(&mut redis.client()).unwrap();
+    redis::cmd("FLUSHALL").exec(&mut redis.redis_client()).unwrap();
     assert_eq!(b.locate(&[1]), Ok(vec![None]));
     a.bus.withdraw(UserId(1), presence("a", 1));
     assert_traffic(&a, &b, "b", 1);
@@ -91,12 +92,14 @@ fn flushing_everything_does_not_disturb() {
 
 #[test]
 fn a_lost_connection_of_either_thread_takes_the_bus_down_and_up_again() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     for (round, which) in [(1, "pubsub"), (2, "normal")] {
-        let ended: usize =
-            redis::cmd("CLIENT").arg(&["KILL", "TYPE", which]).query(&mut redis.client()).unwrap();
+        let ended: usize = redis::cmd("CLIENT")
+            .arg(&["KILL", "TYPE", which])
+            .query(&mut redis.redis_client())
+            .unwrap();
         assert!(ended >= 2, "only {ended} connections of type {which}");
         a.sink.wait("a was down", |seen| seen.downs() == round);
         b.sink.wait("b was down", |seen| seen.downs() == round);
@@ -106,7 +109,7 @@ fn a_lost_connection_of_either_thread_takes_the_bus_down_and_up_again() {
 
 #[test]
 fn a_subscription_that_falls_silent_is_down_after_three_seconds() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let proxy = Proxy::to(redis.port());
     let a = Member::join_with(RedisOptions::new(proxy.url(), "a"));
     let b = Member::join(&redis, "b");

@@ -6,9 +6,10 @@ mod failures;
 mod presence;
 mod proxy;
 mod recorder;
-mod redis_server;
 mod shutdown;
 mod start;
+#[path = "../support/mod.rs"]
+mod support;
 mod traffic;
 
 use std::sync::{Arc, mpsc};
@@ -18,7 +19,7 @@ use cluster_chat::bus::redis::{RedisBus, RedisOptions};
 use cluster_chat::bus::{Bus, BusError, Item, Presence};
 use cluster_chat::model::{ServerId, UserId};
 use recorder::Recorder;
-use redis_server::RedisServer;
+use support::services::Service;
 
 /// How long a condition may take to come true on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,8 +32,8 @@ struct Member {
 
 impl Member {
     /// A started bus that has come up.
-    fn join(redis: &RedisServer, name: &str) -> Self {
-        Self::join_with(RedisOptions::new(redis.url(), name))
+    fn join(redis: &Service, name: &str) -> Self {
+        Self::join_with(RedisOptions::new(redis.redis_url(), name))
     }
 
     fn join_with(options: RedisOptions) -> Self {

@@ -4,11 +4,12 @@ use cluster_chat::bus::Bus;
 use cluster_chat::model::UserId;
 use redis::Commands;
 
-use crate::{Member, RedisServer, presence};
+use crate::support::services::Service;
+use crate::{Member, presence};
 
 #[test]
 fn an_announced_user_is_found_from_anywhere() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     a.announce(1, &presence("a", 11)).unwrap();
@@ -21,7 +22,7 @@ fn an_announced_user_is_found_from_anywhere() {
 
 #[test]
 fn locates_that_leave_together_get_their_own_answers() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     for user in 1..=20 {
         a.announce(user, &presence("a", i64::from(user))).unwrap();
@@ -44,7 +45,7 @@ fn locates_that_leave_together_get_their_own_answers() {
 
 #[test]
 fn a_withdrawal_takes_back_only_its_own_announcement() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     a.announce(1, &presence("a", 11)).unwrap();
@@ -60,7 +61,7 @@ fn a_withdrawal_takes_back_only_its_own_announcement() {
 
 #[test]
 fn announcing_and_withdrawing_in_one_turn_keeps_their_order() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let held = a.hold_publisher();
     for claim in 1..=3 {
@@ -74,9 +75,9 @@ fn announcing_and_withdrawing_in_one_turn_keeps_their_order() {
 
 #[test]
 fn nonsense_in_redis_is_nobody() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
-    let mut meddler = redis.client();
+    let mut meddler = redis.redis_client();
     let (): () = meddler.set("chat:user:1", "nonsense").unwrap();
     let (): () = meddler.lpush("chat:user:2", "a list").unwrap();
     a.announce(3, &presence("a", 1)).unwrap();

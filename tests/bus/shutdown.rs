@@ -7,11 +7,12 @@ use cluster_chat::bus::redis::{RedisBus, RedisOptions};
 use cluster_chat::bus::{Bus, BusError};
 use cluster_chat::model::UserId;
 
-use crate::{Member, PATIENCE, RedisServer, presence};
+use crate::support::services::Service;
+use crate::{Member, PATIENCE, presence};
 
 #[test]
 fn a_shutdown_sends_what_is_queued() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     let held = a.hold_publisher();
@@ -35,10 +36,10 @@ fn a_shutdown_sends_what_is_queued() {
 
 #[test]
 fn a_shutdown_while_redis_hangs_ends_in_time_and_answers_everybody() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let held = a.hold_publisher();
-    redis.pause();
+    redis.freeze();
     let (tell, told) = mpsc::channel();
     for user in 1..=2_000 {
         let (located, announced) = (tell.clone(), tell.clone());
@@ -66,7 +67,7 @@ fn a_shutdown_while_redis_hangs_ends_in_time_and_answers_everybody() {
 
 #[test]
 fn a_shutdown_without_redis_ends_at_once() {
-    let mut redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     redis.kill();
     a.sink.wait("a is down", |seen| seen.downs() == 1);
@@ -77,8 +78,8 @@ fn a_shutdown_without_redis_ends_at_once() {
 
 #[test]
 fn a_bus_that_was_never_started_refuses_and_ends() {
-    let redis = RedisServer::start();
-    let bus = RedisBus::connect(RedisOptions::new(redis.url(), "a")).unwrap();
+    let redis = Service::redis();
+    let bus = RedisBus::connect(RedisOptions::new(redis.redis_url(), "a")).unwrap();
     let (tell, told) = mpsc::channel();
     bus.locate(vec![UserId(1)], Box::new(move |found| tell.send(found).unwrap()));
     assert_eq!(told.recv_timeout(PATIENCE), Ok(Err(BusError::Down)));
@@ -87,7 +88,7 @@ fn a_bus_that_was_never_started_refuses_and_ends() {
 
 #[test]
 fn a_callback_may_shut_the_bus_down() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let (tell, told) = mpsc::channel();
     let bus = a.bus.clone();

@@ -1,12 +1,12 @@
 //! Getting to Redis for the first time, and being told why not.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use cluster_chat::bus::Bus;
 use cluster_chat::bus::redis::{RedisBus, RedisError, RedisOptions};
 
-use crate::{Member, RedisServer};
+use crate::Member;
+use crate::support::services::{Service, free_port};
 
 fn refused(options: RedisOptions) -> RedisError {
     match RedisBus::connect(options) {
@@ -17,10 +17,10 @@ fn refused(options: RedisOptions) -> RedisError {
 
 #[test]
 fn a_second_server_of_the_same_id_is_turned_away() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let first = Member::join(&redis, "127.0.0.1:6000");
     let began = Instant::now();
-    let err = refused(RedisOptions::new(redis.url(), "127.0.0.1:6000"));
+    let err = refused(RedisOptions::new(redis.redis_url(), "127.0.0.1:6000"));
     assert!(began.elapsed() >= Duration::from_secs(1), "it did not look a second time");
     assert!(matches!(&err, RedisError::IdInUse { id, .. } if &**id == "127.0.0.1:6000"), "{err:?}");
     assert!(!err.is_retryable());
@@ -31,7 +31,7 @@ fn a_second_server_of_the_same_id_is_turned_away() {
 
 #[test]
 fn a_redis_that_is_not_there_may_be_tried_again() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let err = refused(RedisOptions::new(format!("redis://:s3cret@127.0.0.1:{port}"), "a"));
     assert!(err.is_retryable(), "{err:?}");
     let text = err.to_string();
@@ -41,17 +41,19 @@ fn a_redis_that_is_not_there_may_be_tried_again() {
 
 #[test]
 fn a_redis_that_hangs_is_given_up_in_time() {
-    let redis = RedisServer::start();
-    redis.pause();
+    let redis = Service::redis();
+    redis.freeze();
     let began = Instant::now();
-    let err = refused(RedisOptions::new(redis.url(), "a"));
+    let err = refused(RedisOptions::new(redis.redis_url(), "a"));
     assert!(err.is_retryable(), "{err:?}");
     assert!(began.elapsed() < Duration::from_secs(4), "took {:?}", began.elapsed());
 }
 
 #[test]
 fn a_wrong_password_is_told_apart_and_never_shown() {
-    let redis = RedisServer::start_with(Some("right"));
+    let redis = Service::redis();
+    let set = ["SET", "requirepass", "right"];
+    redis::cmd("CONFIG").arg(&set).exec(&mut redis.redis_client()).unwrap();
     let port = redis.port();
     for url in [
         format!("redis://:s3cret@127.0.0.1:{port}"),

@@ -8,11 +8,12 @@ use cluster_chat::bus::{Bus, BusError, Item};
 use cluster_chat::model::{ServerId, UserId};
 use redis::Commands;
 
-use crate::{Member, PATIENCE, RedisServer, message, presence};
+use crate::support::services::Service;
+use crate::{Member, PATIENCE, message, presence};
 
 #[test]
 fn two_servers_exchange_messages_in_order() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     a.sink.epoch.store(41, Ordering::SeqCst);
@@ -31,7 +32,7 @@ fn two_servers_exchange_messages_in_order() {
 
 #[test]
 fn the_epoch_is_that_of_the_time_of_sending() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     for epoch in [5, -6] {
@@ -45,7 +46,7 @@ fn the_epoch_is_that_of_the_time_of_sending() {
 
 #[test]
 fn ten_thousand_items_arrive_once_and_in_order_in_a_few_envelopes() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     let c = Member::join(&redis, "c");
@@ -71,7 +72,7 @@ fn ten_thousand_items_arrive_once_and_in_order_in_a_few_envelopes() {
 
 #[test]
 fn many_threads_send_at_once_and_each_ones_order_holds() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     std::thread::scope(|scope| {
@@ -94,7 +95,7 @@ fn many_threads_send_at_once_and_each_ones_order_holds() {
 
 #[test]
 fn a_server_that_nobody_hears_is_unreachable() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     a.send("nobody", 1).unwrap();
@@ -111,7 +112,7 @@ fn a_server_that_nobody_hears_is_unreachable() {
 
 #[test]
 fn a_body_arrives_byte_for_byte() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     let deep = format!("{}1{}", "[".repeat(1_000), "]".repeat(1_000));
@@ -132,10 +133,10 @@ fn a_body_arrives_byte_for_byte() {
 
 #[test]
 fn what_is_no_envelope_is_passed_over() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
-    let mut meddler = redis.client();
+    let mut meddler = redis.redis_client();
     let bad: [&[u8]; 7] = [
         b"",
         b"hello",
@@ -156,11 +157,11 @@ fn what_is_no_envelope_is_passed_over() {
 
 #[test]
 fn a_full_queue_refuses_and_loses_nothing_it_took() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let b = Member::join(&redis, "b");
     let a = Member::join_with(RedisOptions {
         queue_capacity: 8,
-        ..RedisOptions::new(redis.url(), "a")
+        ..RedisOptions::new(redis.redis_url(), "a")
     });
     let held = a.hold_publisher();
     let mut taken = 0;
@@ -178,7 +179,7 @@ fn a_full_queue_refuses_and_loses_nothing_it_took() {
 
 #[test]
 fn a_callback_may_use_the_bus() {
-    let redis = RedisServer::start();
+    let redis = Service::redis();
     let a = Member::join(&redis, "a");
     let b = Member::join(&redis, "b");
     let (tell, told) = mpsc::channel();

@@ -7,7 +7,8 @@ mod piped;
 mod proxy;
 mod screen;
 mod script_stories;
-mod server;
 mod start_stories;
+#[path = "../support/mod.rs"]
+mod support;
 mod terminal;
 mod terminal_stories;

@@ -4,12 +4,13 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::piped::{Piped, script};
 use crate::proxy::Proxy;
-use crate::server::Server;
+use crate::support::server::{ServerPlan, TestServer};
 
 #[test]
 fn a_script_registers_logs_in_and_leaves() {
-    let server = Server::start();
-    let finished = script(server.port, "2\nann\nsecret\n1\n\nsecret\nshowfriendlist\nloginout\n3");
+    let server = TestServer::start();
+    let finished =
+        script(server.port(), "2\nann\nsecret\n1\n\nsecret\nshowfriendlist\nloginout\n3");
     assert_eq!(finished.err(), "");
     assert_eq!(finished.code, Some(0));
     let friends = "You have no friends yet: addfriend:friendid makes one.";
@@ -22,10 +23,10 @@ fn a_script_registers_logs_in_and_leaves() {
 
 #[test]
 fn a_failed_login_is_an_error_line_and_a_failure() {
-    let server = Server::start();
-    script(server.port, "2\nann\nsecret\n3");
+    let server = TestServer::start();
+    script(server.port(), "2\nann\nsecret\n3");
     for (id, password) in [("1", "wrong"), ("999", "secret"), ("nobody", "secret")] {
-        let finished = script(server.port, &format!("1\n{id}\n{password}\nchat:1:hello"));
+        let finished = script(server.port(), &format!("1\n{id}\n{password}\nchat:1:hello"));
         assert_eq!(finished.code, Some(1));
         assert_eq!(finished.stdout, Vec::<String>::new());
         assert_eq!(finished.stderr.len(), 1, "{:?}", finished.stderr);
@@ -35,12 +36,12 @@ fn a_failed_login_is_an_error_line_and_a_failure() {
 
 #[test]
 fn a_taken_name_and_a_misspelt_command_make_a_script_fail() {
-    let server = Server::start();
-    assert_eq!(script(server.port, "2\nann\nsecret\n3").code, Some(0));
-    let taken = script(server.port, "2\nann\nother\n3");
+    let server = TestServer::start();
+    assert_eq!(script(server.port(), "2\nann\nsecret\n3").code, Some(0));
+    let taken = script(server.port(), "2\nann\nother\n3");
     assert_eq!(taken.code, Some(1));
     assert!(taken.err().starts_with("Registration failed: "), "{}", taken.err());
-    let misspelt = script(server.port, "1\nann\nsecret\nchatt:1:x\nchat:bob:x\nchat:1:to myself");
+    let misspelt = script(server.port(), "1\nann\nsecret\nchatt:1:x\nchat:bob:x\nchat:1:to myself");
     assert_eq!(misspelt.code, Some(1));
     assert!(misspelt.stderr[0].contains("There is no command \"chatt\""));
     assert!(misspelt.stderr[1].contains("write chat:friendid:message"), "{}", misspelt.err());
@@ -49,9 +50,9 @@ fn a_taken_name_and_a_misspelt_command_make_a_script_fail() {
 
 #[test]
 fn two_clients_chat_and_a_message_may_hold_colons() {
-    let server = Server::start();
-    let (mut ann, ann_id) = Piped::register(server.port, "ann");
-    let (mut bob, bob_id) = Piped::register(server.port, "bob");
+    let server = TestServer::start();
+    let (mut ann, ann_id) = Piped::register(server.port(), "ann");
+    let (mut bob, bob_id) = Piped::register(server.port(), "bob");
     ann.send(&format!("addfriend:{bob_id}"));
     ann.wait_for(&format!("{bob_id} (bob) is now your friend (online)."));
     ann.send(&format!("chat:{bob_id}:see http://a.b:80/: it's \"quoted\" \\ 你好"));
@@ -68,14 +69,14 @@ fn two_clients_chat_and_a_message_may_hold_colons() {
 
 #[test]
 fn missed_messages_come_at_login_with_time_and_sender() {
-    let server = Server::start();
-    let (ann, ann_id) = Piped::register(server.port, "ann");
+    let server = TestServer::start();
+    let (ann, ann_id) = Piped::register(server.port(), "ann");
     assert_eq!(ann.finish().code, Some(0));
-    let (mut bob, bob_id) = Piped::register(server.port, "bob");
+    let (mut bob, bob_id) = Piped::register(server.port(), "bob");
     bob.send(&format!("chat:{ann_id}:first\nchat:{ann_id}:second"));
     bob.wait_for(&format!("Stored for {ann_id}: it comes with the next login."));
     bob.wait_for("Stored for");
-    let ann = script(server.port, "1\nann\npw of ann\nloginout\n3");
+    let ann = script(server.port(), "1\nann\npw of ann\nloginout\n3");
     let start = ann.stdout.iter().position(|line| line == "Missed messages: 2");
     let start = start.unwrap_or_else(|| panic!("{}", ann.out()));
     for (line, word) in ann.stdout[start + 1..].iter().zip(["first", "second"]) {
@@ -86,7 +87,7 @@ fn missed_messages_come_at_login_with_time_and_sender() {
         );
     }
     // They do not come again.
-    let again = script(server.port, "1\nann\npw of ann");
+    let again = script(server.port(), "1\nann\npw of ann");
     assert!(!again.out().contains("Missed"), "{}", again.out());
 }
 
@@ -97,10 +98,10 @@ fn seconds(line: &str) -> u32 {
 
 #[test]
 fn friends_and_groups_are_tables_that_line_up_with_wide_characters() {
-    let server = Server::start();
-    let (mut ann, ann_id) = Piped::register(server.port, "ann");
-    let (wang, wang_id) = Piped::register(server.port, "王小明");
-    let (mut bob, bob_id) = Piped::register(server.port, "bob");
+    let server = TestServer::start();
+    let (mut ann, ann_id) = Piped::register(server.port(), "ann");
+    let (wang, wang_id) = Piped::register(server.port(), "王小明");
+    let (mut bob, bob_id) = Piped::register(server.port(), "bob");
     assert_eq!(wang.finish().code, Some(0));
     ann.send(&format!("addfriend:{wang_id}\naddfriend:{bob_id}\ncreategroup:团队:all: of us"));
     let created = ann.wait_for("is created");
@@ -115,7 +116,7 @@ fn friends_and_groups_are_tables_that_line_up_with_wide_characters() {
     assert_eq!(bob.finish().code, Some(0));
     assert_eq!(ann.finish().code, Some(0));
 
-    let out = script(server.port, "1\nann\npw of ann").stdout;
+    let out = script(server.port(), "1\nann\npw of ann").stdout;
     let row = |part: &str| out.iter().find(|line| line.contains(part)).unwrap();
     let column = |line: &str, part: &str| line[..line.find(part).unwrap()].width();
     let state = column(row("STATE"), "STATE");
@@ -129,9 +130,9 @@ fn friends_and_groups_are_tables_that_line_up_with_wide_characters() {
 
 #[test]
 fn nothing_that_a_peer_writes_reaches_the_terminal_as_a_command() {
-    let server = Server::start();
-    let (mut ann, ann_id) = Piped::register(server.port, "ann");
-    let (mut bob, _) = Piped::register(server.port, "bob");
+    let server = TestServer::start();
+    let (mut ann, ann_id) = Piped::register(server.port(), "ann");
+    let (mut bob, _) = Piped::register(server.port(), "bob");
     bob.send(&format!("chat:{ann_id}:\x1b[2J\x1b]0;owned\x07 \u{9b}31m\u{202e}evil\r"));
     let line = ann.wait_for("evil");
     assert!(line.contains("␛[2J␛]0;owned␇ \\u{9b}31m\\u{202e}evil"), "{line}");
@@ -141,13 +142,13 @@ fn nothing_that_a_peer_writes_reaches_the_terminal_as_a_command() {
 
 #[test]
 fn a_long_script_arrives_whole_in_order_and_once() {
-    let server = Server::start();
-    let (mut ann, ann_id) = Piped::register(server.port, "ann");
+    let server = TestServer::start();
+    let (mut ann, ann_id) = Piped::register(server.port(), "ann");
     let mut text = "2\nbob\npw\n1\nbob\npw\n".to_owned();
     for i in 0..2_000 {
         text.push_str(&format!("chat:{ann_id}:number {i}\n"));
     }
-    let bob = script(server.port, text.trim_end());
+    let bob = script(server.port(), text.trim_end());
     assert_eq!((bob.code, bob.err()), (Some(0), String::new()));
     let settled = bob.stdout.iter().filter(|line| line.starts_with("Delivered to "));
     assert_eq!(settled.count(), 2_000);
@@ -160,12 +161,12 @@ fn a_long_script_arrives_whole_in_order_and_once() {
 
 #[test]
 fn a_script_can_wait_and_listen() {
-    let server = Server::start();
-    let (mut ann, ann_id) = Piped::register(server.port, "ann");
+    let server = TestServer::start();
+    let (mut ann, ann_id) = Piped::register(server.port(), "ann");
     // The input has ended, but the client listens on.
     ann.send("wait:3600");
     ann.end_input();
-    let (mut bob, _) = Piped::register(server.port, "bob");
+    let (mut bob, _) = Piped::register(server.port(), "bob");
     bob.send(&format!("chat:{ann_id}:are you there?"));
     ann.wait_for("are you there?");
     bob.wait_for("Delivered to");
@@ -173,9 +174,9 @@ fn a_script_can_wait_and_listen() {
 
 #[test]
 fn a_list_shows_what_the_lines_before_it_have_changed() {
-    let server = Server::start();
+    let server = TestServer::start();
     let finished = script(
-        server.port,
+        server.port(),
         "2\nann\npw\n1\nann\npw\ncreategroup:team:us\nshowgrouplist\ndelgroup:1\nshowgrouplist",
     );
     let position = |part: &str| finished.stdout.iter().position(|line| line.contains(part));
@@ -187,11 +188,11 @@ fn a_list_shows_what_the_lines_before_it_have_changed() {
 
 #[test]
 fn an_account_that_is_gone_ends_a_script_with_the_reason() {
-    let server = Server::start();
-    let proxy = Proxy::to(server.port);
+    let server = TestServer::start();
+    let proxy = Proxy::to(server.port());
     let (mut ann, _) = Piped::register(proxy.port, "ann");
-    let another_world = Server::start();
-    proxy.lead_to(another_world.port);
+    let another_world = TestServer::start();
+    proxy.lead_to(another_world.port());
     proxy.cut_clients();
     ann.wait_for("You are logged out: ");
     ann.send("chat:1:nobody sends this");
@@ -200,19 +201,21 @@ fn an_account_that_is_gone_ends_a_script_with_the_reason() {
 
 #[test]
 fn when_the_server_restarts_the_client_says_so_and_goes_on() {
-    let mut server = Server::start();
-    let proxy = Proxy::to(server.port);
+    // The same id after a restart, although the port is another one.
+    let mut server = ServerPlan::new().flag("--server-id", "server-of-this-test").start();
+    let proxy = Proxy::to(server.port());
     let (mut ann, ann_id) = Piped::register(proxy.port, "ann");
     let (mut bob, bob_id) = Piped::register(proxy.port, "bob");
     ann.send(&format!("addfriend:{bob_id}"));
     ann.wait_for("is now your friend");
-    server.restart();
+    server.kill9();
+    let server = server.plan().start();
     ann.wait_for("Connection lost: ");
     bob.wait_for("Connection lost: ");
     // Typed while nobody is there to take it.
     bob.send(&format!("chat:{ann_id}:written in the dark"));
     bob.wait_for("Not connected: this is kept");
-    proxy.lead_to(server.port);
+    proxy.lead_to(server.port());
     bob.wait_for(&format!("Connected again, logged in as {bob_id} (bob)."));
     ann.wait_for(&format!("Connected again, logged in as {ann_id} (ann)."));
     ann.wait_for(&format!("{bob_id} (bob): written in the dark"));
@@ -223,8 +226,8 @@ fn when_the_server_restarts_the_client_says_so_and_goes_on() {
 
 #[test]
 fn a_session_that_the_server_still_believes_in_does_not_lock_its_user_out() {
-    let server = Server::start();
-    let proxy = Proxy::to(server.port);
+    let server = TestServer::start();
+    let proxy = Proxy::to(server.port());
     let (mut ann, ann_id) = Piped::register(proxy.port, "ann");
     proxy.cut_clients();
     ann.wait_for("Connection lost: ");

@@ -4,30 +4,34 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::piped::{Piped, script};
 use crate::proxy::Proxy;
-use crate::server::Server;
+use crate::support::server::TestServer;
 use crate::terminal::Terminal;
 
 #[test]
 fn a_person_registers_logs_in_chats_and_leaves() {
-    let server = Server::start();
-    let mut ann = Terminal::connect(server.port);
+    let server = TestServer::start();
+    let mut ann = Terminal::connect(server.port());
     ann.wait_line("1. login");
     ann.wait_cursor_after("choice: ");
     ann.type_text("2\r");
     ann.wait_cursor_after("name: ");
     ann.type_text("ann\r");
     ann.wait_cursor_after("password: ");
-    ann.type_text("hunter2");
-    ann.wait_cursor_after("password: *******");
-    ann.type_text("\r");
+    ann.type_text("hunter3\x7f2");
+    // A key that does nothing here, and an Enter that does.
+    ann.type_text("\t\r");
     ann.wait_line("Registered: ann has the id 1.");
     ann.wait_cursor_after("choice: ");
+    let lines = ann.screen.lines();
+    let registered = lines.iter().position(|line| line.starts_with("Registered")).unwrap();
+    assert_eq!(lines[registered - 1], "password:", "not even how long it is is shown");
     ann.type_text("1\r");
     // The new number is only an Enter away.
     ann.wait_cursor_after("id or name [1]: ");
     ann.type_text("\r");
     ann.wait_cursor_after("password: ");
-    ann.type_text("hunter2\r");
+    // Out of a password manager, as terminals mark it.
+    ann.type_text("\x1b[200~hunter2\x1b[201~\r");
     ann.wait_cursor_after("ann> ");
     ann.wait_line("Welcome, ann: you are user 1.");
     ann.type_text("chat:1:hello, me\r");
@@ -39,14 +43,27 @@ fn a_person_registers_logs_in_chats_and_leaves() {
     ann.wait_cursor_after("choice: ");
     ann.type_text("3\r");
     assert_eq!(ann.finish(), 0);
-    assert!(!ann.everything().contains("hunter2"), "{}", ann.everything());
+    assert!(!ann.everything().contains("hunter"), "{}", ann.everything());
+    assert!(!ann.everything().contains('*'), "{}", ann.everything());
     assert_eq!(ann.screen.strange, Vec::<String>::new());
 }
 
 #[test]
+fn lines_typed_ahead_or_pasted_at_once_are_all_taken() {
+    let server = TestServer::start();
+    script(server.port(), "2\nann\npw of ann\n3");
+    let mut ann = Terminal::connect(server.port());
+    ann.wait_cursor_after("choice: ");
+    ann.type_text("1\rann\rpw of ann\rchat:1:one\rchat:1:two\rquit\r");
+    assert_eq!(ann.finish(), 0);
+    let text = ann.text();
+    assert!(text.contains("1 (ann): one") && text.contains("1 (ann): two"), "{text}");
+}
+
+#[test]
 fn a_failed_login_leads_back_to_the_menu() {
-    let server = Server::start();
-    let mut ann = Terminal::connect(server.port);
+    let server = TestServer::start();
+    let mut ann = Terminal::connect(server.port());
     ann.wait_cursor_after("choice: ");
     ann.type_text("1\r");
     ann.wait_cursor_after("id or name: ");
@@ -62,11 +79,11 @@ fn a_failed_login_leads_back_to_the_menu() {
 
 #[test]
 fn a_message_that_comes_while_typing_leaves_the_typed_text_alone() {
-    let server = Server::start();
-    let (mut bob, bob_id) = Piped::register(server.port, "bob");
+    let server = TestServer::start();
+    let (mut bob, bob_id) = Piped::register(server.port(), "bob");
     let ann_id = bob_id + 1;
-    script(server.port, "2\nann\npw of ann\n3");
-    let mut ann = Terminal::log_in(server.port, "ann");
+    script(server.port(), "2\nann\npw of ann\n3");
+    let mut ann = Terminal::log_in(server.port(), "ann");
     let typed = format!("ann> chat:{bob_id}:half of a sen");
     ann.type_text(&typed["ann> ".len()..]);
     ann.wait_cursor_after(&typed);
@@ -101,11 +118,11 @@ fn a_message_that_comes_while_typing_leaves_the_typed_text_alone() {
 
 #[test]
 fn messages_in_a_storm_are_all_shown_and_none_twice_while_lines_are_entered() {
-    let server = Server::start();
-    let (mut bob, bob_id) = Piped::register(server.port, "bob");
+    let server = TestServer::start();
+    let (mut bob, bob_id) = Piped::register(server.port(), "bob");
     let ann_id = bob_id + 1;
-    script(server.port, "2\nann\npw of ann\n3");
-    let mut ann = Terminal::log_in(server.port, "ann");
+    script(server.port(), "2\nann\npw of ann\n3");
+    let mut ann = Terminal::log_in(server.port(), "ann");
     for i in 0..300 {
         bob.send(&format!("chat:{ann_id}:storm {i}."));
         if i % 10 == 0 {
@@ -125,10 +142,10 @@ fn messages_in_a_storm_are_all_shown_and_none_twice_while_lines_are_entered() {
 
 #[test]
 fn tab_completes_commands_and_friends_and_up_brings_lines_back() {
-    let server = Server::start();
-    let (mut bob, bob_id) = Piped::register(server.port, "bob");
-    script(server.port, &format!("2\nann\npw of ann\n1\nann\npw of ann\naddfriend:{bob_id}"));
-    let mut ann = Terminal::log_in(server.port, "ann");
+    let server = TestServer::start();
+    let (mut bob, bob_id) = Piped::register(server.port(), "bob");
+    script(server.port(), &format!("2\nann\npw of ann\n1\nann\npw of ann\naddfriend:{bob_id}"));
+    let mut ann = Terminal::log_in(server.port(), "ann");
     ann.type_text("cha\t");
     ann.wait_cursor_after("ann> chat:");
     ann.type_text("bo\t");
@@ -146,9 +163,9 @@ fn tab_completes_commands_and_friends_and_up_brings_lines_back() {
 
 #[test]
 fn ctrl_c_clears_a_line_and_leaves_on_an_empty_one() {
-    let server = Server::start();
-    script(server.port, "2\nann\npw of ann\n3");
-    let mut ann = Terminal::log_in(server.port, "ann");
+    let server = TestServer::start();
+    script(server.port(), "2\nann\npw of ann\n3");
+    let mut ann = Terminal::log_in(server.port(), "ann");
     ann.type_text("chat:1:on second thoughts");
     ann.wait_cursor_after("ann> chat:1:on second thoughts");
     ann.type_text("\x03");
@@ -157,19 +174,19 @@ fn ctrl_c_clears_a_line_and_leaves_on_an_empty_one() {
     assert_eq!(ann.finish(), 0);
     assert!(ann.text().contains("Logged out."), "{}", ann.text());
     // The account is free again at once.
-    Piped::log_in(server.port, "ann");
+    Piped::log_in(server.port(), "ann");
 }
 
 #[test]
 fn an_account_that_is_gone_leads_back_to_the_menu_and_a_message_typed_there_stays_unsent() {
-    let server = Server::start();
-    let proxy = Proxy::to(server.port);
-    script(server.port, "2\nann\npw of ann\n3");
+    let server = TestServer::start();
+    let proxy = Proxy::to(server.port());
+    script(server.port(), "2\nann\npw of ann\n3");
     let mut ann = Terminal::log_in(proxy.port, "ann");
     ann.type_text("chat:1:dear me");
     ann.wait_cursor_after("ann> chat:1:dear me");
-    let another_world = Server::start();
-    proxy.lead_to(another_world.port);
+    let another_world = TestServer::start();
+    proxy.lead_to(another_world.port());
     proxy.cut_clients();
     ann.wait_line("Connection lost: ");
     ann.wait_line("You are logged out: ");
@@ -181,13 +198,13 @@ fn an_account_that_is_gone_leads_back_to_the_menu_and_a_message_typed_there_stay
 
 #[test]
 fn wide_names_line_up_on_the_screen() {
-    let server = Server::start();
-    let (_wang, wang_id) = Piped::register(server.port, "王小明");
-    let (_bob, bob_id) = Piped::register(server.port, "bob");
+    let server = TestServer::start();
+    let (_wang, wang_id) = Piped::register(server.port(), "王小明");
+    let (_bob, bob_id) = Piped::register(server.port(), "bob");
     let script_of_ann =
         format!("2\nann\npw of ann\n1\nann\npw of ann\naddfriend:{wang_id}\naddfriend:{bob_id}");
-    assert_eq!(script(server.port, &script_of_ann).code, Some(0));
-    let mut ann = Terminal::log_in(server.port, "ann");
+    assert_eq!(script(server.port(), &script_of_ann).code, Some(0));
+    let mut ann = Terminal::log_in(server.port(), "ann");
     let column = |line: &str, part: &str| line[..line.find(part).unwrap()].width();
     let header = ann.wait_line("STATE");
     for name in ["王小明", "bob"] {
@@ -198,9 +215,9 @@ fn wide_names_line_up_on_the_screen() {
 
 #[test]
 fn a_terminal_without_line_editing_hides_passwords_too() {
-    let server = Server::start();
-    script(server.port, "2\nann\nhunter2\n3");
-    let mut ann = Terminal::connect_as(server.port, "dumb");
+    let server = TestServer::start();
+    script(server.port(), "2\nann\nhunter2\n3");
+    let mut ann = Terminal::connect_as(server.port(), "dumb");
     ann.wait_cursor_after("choice: ");
     ann.type_text("1\n");
     ann.wait_cursor_after("id or name: ");

@@ -8,22 +8,26 @@ mod mariadb;
 mod mysql_faults;
 mod mysql_schema;
 mod sqlite_file;
+#[path = "../support/mod.rs"]
+mod support;
+
+/// Makes each case a test that hands it to the `with_store` around it.
+macro_rules! tests {
+    ($($part:ident: [$($case:ident,)*])*) => {
+        $(mod $part {
+            $(#[test]
+            fn $case() {
+                super::with_store(crate::conformance::$part::$case);
+            })*
+        })*
+    };
+}
 
 /// The conformance suite on SQLite.
 mod sqlite {
     use cluster_chat::model::Store;
     use cluster_chat::model::sqlite::SqliteStore;
 
-    macro_rules! tests {
-        ($($part:ident: [$($case:ident,)*])*) => {
-            $(mod $part {
-                $(#[test]
-                fn $case() {
-                    super::with_store(crate::conformance::$part::$case);
-                })*
-            })*
-        };
-    }
     crate::conformance::for_each_case!(tests);
 
     fn with_store(case: impl Fn(&dyn Store)) {
@@ -39,16 +43,6 @@ mod mysql {
 
     use crate::mariadb::MariaDb;
 
-    macro_rules! tests {
-        ($($part:ident: [$($case:ident,)*])*) => {
-            $(mod $part {
-                $(#[test]
-                fn $case() {
-                    super::with_store(crate::conformance::$part::$case);
-                })*
-            })*
-        };
-    }
     crate::conformance::for_each_case!(tests);
 
     fn with_store(case: impl Fn(&dyn Store)) {

@@ -19,7 +19,7 @@ fn load_by_hand(server: &MariaDb, url: &str) {
     let schema = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/schema.sql"));
     let status = Command::new("mariadb")
         .args(["--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-u", "root"])
-        .arg(format!("--port={}", server.port))
+        .arg(format!("--port={}", server.port()))
         .arg(database_of(url))
         .stdin(Stdio::from(schema.unwrap()))
         .status()

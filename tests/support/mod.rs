@@ -1,4 +1,4 @@
-//! The harness of the story tests: real servers, real services, real sockets.
+//! The harness of the tests: real servers, real services, real sockets.
 //!
 //! ```text
 //! world.rs     where a story takes place: one server or a cluster
@@ -15,7 +15,7 @@
 //! A service that cannot be started fails the test; nothing is ever skipped.
 
 // Each test target uses its own part of the harness.
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros)]
 
 pub mod client;
 pub mod cluster;

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::door::Door;
 use super::process::{self, Signal};
+use super::services;
 use super::wait::eventually_some;
 
 /// How long a server may take until it serves.
@@ -36,8 +37,8 @@ pub struct ServerPlan {
 impl ServerPlan {
     /// Port 0, the embedded database, no flags.
     pub fn new() -> ServerPlan {
-        let dir = tempfile::Builder::new().prefix("chat-stories-server-").tempdir().unwrap();
-        ServerPlan { ip: "127.0.0.1".into(), port: 0, flags: Vec::new(), dir: Arc::new(dir) }
+        let dir = Arc::new(services::new_dir());
+        ServerPlan { ip: "127.0.0.1".into(), port: 0, flags: Vec::new(), dir }
     }
 
     /// Adds a flag with its value.
@@ -131,6 +132,11 @@ impl TestServer {
     #[track_caller]
     pub fn start() -> TestServer {
         ServerPlan::new().start()
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// How it was started: for another one in the same folder.

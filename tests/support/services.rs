@@ -1,15 +1,16 @@
 //! Private MariaDB, Redis and nginx, through `scripts/services.sh`.
 //!
-//! MariaDB is shared by all tests of one run (each story has a database of its
-//! own in it); everything else belongs to one story. Whatever happens to a
-//! test, a service ends with the process that it was started for.
+//! MariaDB is shared by all tests of one run (each has a database of its own in
+//! it), but for tests that break it; everything else belongs to one test.
+//! Whatever happens to a test, a service ends with the process that it was
+//! started for, and the next run removes what that left on the disk.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Once, OnceLock};
 
 use tempfile::TempDir;
 
@@ -25,7 +26,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// A MariaDB for one story that will break it.
+    /// A MariaDB for one test that will break it.
     #[track_caller]
     pub fn mariadb() -> Service {
         Service::start("mariadb")
@@ -71,6 +72,11 @@ impl Service {
         Service { kind, dir, conf: None, pid, port }
     }
 
+    /// Where it listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
@@ -79,6 +85,12 @@ impl Service {
     /// The URL of a Redis.
     pub fn redis_url(&self) -> String {
         format!("redis://{}", self.address())
+    }
+
+    /// A plain connection to a Redis, to look and to meddle.
+    #[track_caller]
+    pub fn redis_client(&self) -> redis::Connection {
+        redis::Client::open(self.redis_url()).unwrap().get_connection().unwrap()
     }
 
     /// Ends it without a word; its data stays.
@@ -119,7 +131,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Killed, not asked: nobody needs the data of a story that is over, and
+        // Killed, not asked: nobody needs the data of a test that is over, and
         // a frozen process would not hear anything else. Only nginx is asked,
         // since its workers would outlive a killed master.
         let signal = if self.kind == "nginx" { Signal::Term } else { Signal::Kill };
@@ -129,11 +141,11 @@ impl Drop for Service {
     }
 }
 
-/// A database of its own for one story.
+/// A database of its own for one test.
 pub struct Database {
     name: String,
     server: SocketAddr,
-    /// Whether it is dropped with the value. One in a MariaDB of the story's
+    /// Whether it is dropped with the value. One in a MariaDB of the test's
     /// own is not: that may be frozen, and goes as a whole.
     in_shared: bool,
 }
@@ -184,15 +196,15 @@ pub fn free_port() -> u16 {
 /// each test in a process of its own, so the processes of one run share it:
 /// it lives in a folder named after the run's process and ends with that.
 #[track_caller]
-fn shared_mariadb() -> SocketAddr {
+pub fn shared_mariadb() -> SocketAddr {
     static ADDRESS: OnceLock<SocketAddr> = OnceLock::new();
     *ADDRESS.get_or_init(|| {
         let run = match std::env::var_os("NEXTEST") {
             Some(_) => std::os::unix::process::parent_id(),
             None => std::process::id(),
         };
-        remove_old_runs();
-        let dir = std::env::temp_dir().join(format!("{SHARED_PREFIX}{run}"));
+        remove_old_folders();
+        let dir = std::env::temp_dir().join(format!("{PREFIX}{run}-mariadb"));
         std::fs::create_dir_all(&dir).unwrap();
         let lock = File::create(dir.join("lock")).unwrap();
         lock.lock().unwrap();
@@ -203,21 +215,26 @@ fn shared_mariadb() -> SocketAddr {
     })
 }
 
-const SHARED_PREFIX: &str = "chat-stories-mariadb-";
+/// A folder of the tests is called so, then by the process that it is for.
+const PREFIX: &str = "chat-tests-";
 
-/// Removes what shared databases of runs that are over left on the disk.
-fn remove_old_runs() {
-    for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
-        let name = entry.file_name();
-        let run = name.to_str().and_then(|n| n.strip_prefix(SHARED_PREFIX)).map(str::parse);
-        if let Some(Ok(run)) = run
-            && !process::runs(run)
-            && let Err(e) = std::fs::remove_dir_all(entry.path())
-        {
-            // Another process of this run may be removing it at this moment.
-            eprintln!("{} stays: {e}", entry.path().display());
+/// Removes, once, the folders of processes that are gone: those that were
+/// killed, and the shared databases of runs that are over.
+fn remove_old_folders() {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
+            let name = entry.file_name();
+            let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+            let owner = owner.and_then(|rest| rest.split('-').next()?.parse().ok());
+            if owner.is_some_and(|owner| !process::runs(owner))
+                && let Err(e) = std::fs::remove_dir_all(entry.path())
+            {
+                // Another process of this run may be removing it at this moment.
+                eprintln!("{} stays: {e}", entry.path().display());
+            }
         }
-    }
+    });
 }
 
 struct Started {
@@ -264,6 +281,8 @@ fn run(command: &mut Command) -> Result<String, String> {
     String::from_utf8(output.stdout).map_err(|e| e.to_string())
 }
 
-fn new_dir() -> TempDir {
-    tempfile::Builder::new().prefix("chat-stories-").tempdir().unwrap()
+/// A folder that goes with its value, or after this process.
+pub fn new_dir() -> TempDir {
+    remove_old_folders();
+    tempfile::Builder::new().prefix(&format!("{PREFIX}{}-", std::process::id())).tempdir().unwrap()
 }

@@ -156,8 +156,12 @@ impl Subscriber {
             return;
         }
         self.shared.set_up(false);
-        let address = &self.shared.connector.address;
-        log::warn!(target: "bus", "down: Redis at {address} is lost err=\"{reason}\"");
+        log::warn!(
+            target: "bus",
+            "down: Redis at {} is lost, messages to users of other servers are stored until it \
+             is back err=\"{reason}\"",
+            self.shared.connector.address
+        );
         self.sink.on_down();
     }
 }

@@ -77,22 +77,29 @@ impl Permit<'_> {
 
     fn apply(&mut self, verdict: Verdict) {
         self.settled = true;
-        let mut state = self.circuit.lock();
+        // Logged without the lock: a log that is slow to write holds up nobody.
         match verdict {
             Verdict::TimedOut => {
-                if matches!(*state, State::Closed) {
+                if self.open() {
                     warn!(target: "store", "the database does not answer; calls fail at once");
-                }
-                if self.probe || !matches!(*state, State::Probing) {
-                    *state = State::Open { until: Instant::now() + self.circuit.back_off };
                 }
             }
             Verdict::Answered if self.probe => {
+                *self.circuit.lock() = State::Closed;
                 info!(target: "store", "the database answers again");
-                *state = State::Closed;
             }
             Verdict::Answered => {}
         }
+    }
+
+    /// Opens the circuit, unless another call probes it; true if it was closed.
+    fn open(&self) -> bool {
+        let mut state = self.circuit.lock();
+        let was_closed = matches!(*state, State::Closed);
+        if self.probe || !matches!(*state, State::Probing) {
+            *state = State::Open { until: Instant::now() + self.circuit.back_off };
+        }
+        was_closed
     }
 }
 

@@ -5,6 +5,26 @@ use std::collections::HashSet;
 use super::support::{Rig, Script, Seen, framed};
 use crate::net::{CloseReason, ConnId, Flow};
 
+/// Waits for so many frames of `conn`; no turn handles more of them than `most`.
+fn assert_turns_read_at_most(most: usize, rig: &Rig, conn: ConnId, frames: usize) {
+    let (mut seen_frames, mut this_turn) = (0, 0);
+    while seen_frames < frames {
+        rig.wait_for(|seen| match seen {
+            Seen::Frame(id, _) if id == conn => {
+                seen_frames += 1;
+                this_turn += 1;
+                assert!(this_turn <= most, "more than the budget in one turn");
+                Some(())
+            }
+            Seen::TurnEnd => {
+                this_turn = 0;
+                None
+            }
+            _ => None,
+        });
+    }
+}
+
 #[test]
 fn one_flooder_does_not_starve_its_neighbours() {
     let rig = Rig::start(Script::collect());
@@ -28,49 +48,19 @@ fn one_flooder_does_not_starve_its_neighbours() {
     assert!(flood_before <= 64, "{flood_before} frames of the flooder came first");
 
     // No event announces the rest: the run queue keeps the poll awake.
-    let mut frames = flood_before;
-    let mut this_turn = 0;
-    while frames < 5000 {
-        rig.wait_for(|seen| match seen {
-            Seen::Frame(id, _) if id == flooding => {
-                this_turn += 1;
-                frames += 1;
-                assert!(this_turn <= 64, "more than the budget in one turn");
-                Some(())
-            }
-            Seen::TurnEnd => {
-                this_turn = 0;
-                None
-            }
-            _ => None,
-        });
-    }
+    assert_turns_read_at_most(64, &rig, flooding, 5000 - flood_before);
 }
 
 #[test]
 fn a_turn_reads_no_more_of_one_connection_than_its_budget() {
     let rig = Rig::with(Script::collect(), |config| config.read_budget_bytes = 4000);
-    let (mut client, _) = rig.connect();
+    let (mut client, conn) = rig.connect();
     let hold = rig.hold();
     let stream: Vec<u8> = (0..100_u8).flat_map(|n| framed(&[n; 996])).collect();
     client.send_raw(&stream);
     drop(hold);
-    let (mut frames, mut this_turn) = (0, 0);
-    while frames < 100 {
-        rig.wait_for(|seen| match seen {
-            Seen::Frame(..) => {
-                frames += 1;
-                this_turn += 1;
-                assert!(this_turn <= 4, "more than 4000 bytes in one turn");
-                Some(())
-            }
-            Seen::TurnEnd => {
-                this_turn = 0;
-                None
-            }
-            _ => None,
-        });
-    }
+    // Frames of 1000 bytes, heads included.
+    assert_turns_read_at_most(4, &rig, conn, 100);
 }
 
 #[test]
