@@ -246,4 +246,24 @@ mod tests {
         let config = parse(&["::1", "1", "--database", "mysql://u:hunter2@h/d"]).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
     }
+
+    #[test]
+    fn the_readme_lists_every_flag_with_its_default() {
+        use clap::CommandFactory;
+        let readme = include_str!("../README.md");
+        for arg in Config::command().get_arguments() {
+            let Some(flag) = arg.get_long().filter(|flag| !["help", "version"].contains(flag))
+            else {
+                continue;
+            };
+            let row = readme.lines().find(|line| line.starts_with(&format!("| `--{flag}` |")));
+            let row = row.unwrap_or_else(|| panic!("README.md has no row for --{flag}"));
+            for default in arg.get_default_values() {
+                let default = default.to_string_lossy();
+                assert!(row.contains(&*default), "--{flag}: {default} is not in {row}");
+            }
+            let variable = format!("CHAT_{}", flag.replace('-', "_").to_uppercase());
+            assert_eq!(arg.get_env(), Some(variable.as_ref()), "--{flag}");
+        }
+    }
 }
