@@ -143,6 +143,9 @@ impl std::str::FromStr for RedisUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<RedisUrl, String> {
+        if text.is_empty() {
+            return Err("write redis://HOST:PORT, or leave it out".into());
+        }
         Ok(RedisUrl(text.to_owned()))
     }
 }

@@ -21,6 +21,9 @@ use crate::service::Post;
 const LISTENER: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const EVENTS: usize = 64;
+/// Signals within this time are one: timeout(1) and service managers send
+/// theirs to a process and to its group.
+const ONE_SIGNAL: Duration = Duration::from_millis(200);
 /// What a process that a second signal ends leaves behind.
 const FORCED_EXIT_CODE: i32 = 1;
 
@@ -29,7 +32,7 @@ pub struct MainReactor {
     poll: Poll,
     acceptor: Acceptor<Post>,
     signals: Signals,
-    /// Set at the first signal; a further one ends the process at once.
+    /// Set soon after the first signal; a further one ends the process at once.
     stopping: Arc<AtomicBool>,
 }
 
@@ -84,9 +87,13 @@ impl MainReactor {
                 match event.token() {
                     SIGNALS => {
                         if let Some(signal) = self.signals.pending().next() {
-                            self.stopping.store(true, Ordering::Release);
+                            self.heed_further_signals()?;
                             let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-                            info!(target: "server", "{name}: another one ends the server at once");
+                            info!(
+                                target: "server",
+                                "{name}: another one ends the server at once, and leaves its \
+                                 users online until it starts again"
+                            );
                             return Ok(());
                         }
                     }
@@ -99,6 +106,16 @@ impl MainReactor {
                 AcceptTurn::Done => AcceptTurn::Done,
             };
         }
+    }
+
+    /// From a moment on a further signal ends the process at once.
+    fn heed_further_signals(&self) -> io::Result<()> {
+        let stopping = self.stopping.clone();
+        std::thread::Builder::new().name("second-signal".into()).spawn(move || {
+            std::thread::sleep(ONE_SIGNAL);
+            stopping.store(true, Ordering::Release);
+        })?;
+        Ok(())
     }
 
     /// Closes the listener.

@@ -14,7 +14,7 @@ use crate::bus::Bus;
 use crate::bus::local::LocalBus;
 use crate::bus::redis::{RedisBus, RedisError, RedisOptions};
 use crate::config::{Config, Database};
-use crate::model::mysql::{MysqlOptions, MysqlStore};
+use crate::model::mysql::{MysqlOptions, MysqlStore, describe_url};
 use crate::model::sqlite::SqliteStore;
 use crate::model::{Store, StoreError};
 
@@ -101,8 +101,9 @@ fn cannot_listen(address: SocketAddr, err: &io::Error) -> StartError {
 pub(super) fn open_store(config: &Config, deadline: Instant) -> Result<Arc<dyn Store>, StartError> {
     match &config.database {
         Database::Sqlite(path) => {
+            let store = SqliteStore::open(path).map_err(StartError::from_store)?;
             info!(target: "store", "everything is kept in {}", path.display());
-            Ok(Arc::new(SqliteStore::open(path).map_err(StartError::from_store)?))
+            Ok(Arc::new(store))
         }
         Database::Mysql(url) => {
             let threads = usize::from(config.workers) + usize::from(config.hash_threads());
@@ -113,6 +114,7 @@ pub(super) fn open_store(config: &Config, deadline: Instant) -> Result<Arc<dyn S
             let is_away = |err: &StoreError| matches!(err, StoreError::Unavailable(_));
             let store = retry(deadline, is_away, || MysqlStore::open(options.clone()))
                 .map_err(StartError::from_store)?;
+            info!(target: "store", "everything is kept in {}", describe_url(url));
             Ok(Arc::new(store))
         }
     }

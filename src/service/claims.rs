@@ -56,7 +56,10 @@ pub fn run(service: &Arc<Service>, events: &Receiver<Event>) {
         }
         let now = Instant::now();
         next_beat = now + BEAT_EVERY;
-        log_failure("beat", watch.beat());
+        if !log_failure("beat", watch.beat()) {
+            // The database is away; the rest would say the same.
+            continue;
+        }
         log_failure("watch over the other servers", watch.observe(Instant::now()));
         if !service.bus.is_up() {
             log_failure("sweep", watch.sweep());
@@ -70,10 +73,12 @@ pub fn run(service: &Arc<Service>, events: &Receiver<Event>) {
     }
 }
 
-fn log_failure(what: &str, result: Result<()>) {
-    if let Err(err) = result {
+/// Logs what failed, and says whether it did not.
+fn log_failure(what: &str, result: Result<()>) -> bool {
+    if let Err(err) = &result {
         warn!(target: "claims", "{what} failed, trying again in {} s err={err}", BEAT_EVERY.as_secs());
     }
+    result.is_ok()
 }
 
 /// What this server has seen of another.

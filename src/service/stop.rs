@@ -42,7 +42,7 @@ impl Service {
             self.bus.withdraw(user, presence_of(&claim));
         }
         let freed = self.store.stop_server(self.server_id(), self.epoch())?;
-        info!(target: "claims", "{freed} users set offline");
+        info!(target: "claims", "users set offline: {freed}");
         Ok(())
     }
 }
