@@ -12,12 +12,17 @@ use serde_json::value::RawValue;
 use super::Service;
 use super::feed::Confirmed;
 use super::message::{Message, MessageCopy, Origin};
+use super::registry::NEVER_POISONED;
 use super::session::{LoginId, Post, SessionId};
 use super::settlement::Settled;
 use super::slot::{Next, Routing, Slot};
 use crate::bus::item::CopyOutcome;
 use crate::bus::{BusError, Item, Presence};
 use crate::model::{ServerId, UserId};
+
+/// So many held copies are routed at once: a reactor must not be kept by a
+/// recipient to whom others write faster than it routes.
+const HELD_AT_ONCE: usize = 2048;
 
 impl Service {
     /// Sends the copies of one message on their ways. Each is settled once.
@@ -158,16 +163,36 @@ impl Service {
         }
     }
 
-    /// Routes what lined up for a user; only for who was told to.
+    /// Routes what lined up for a user; only for who was told to. More than
+    /// a reactor can do in passing is left to the thread "overdue".
     pub(super) fn flush_held(&self, user: UserId) {
-        loop {
+        if !self.flush_some(user, HELD_AT_ONCE) {
+            self.unflushed.lock().expect(NEVER_POISONED).push(user);
+        }
+    }
+
+    /// Routes what was too much for the threads that were told to.
+    pub(super) fn flush_the_rest(&self) {
+        let users = std::mem::take(&mut *self.unflushed.lock().expect(NEVER_POISONED));
+        for user in users {
+            while !self.flush_some(user, HELD_AT_ONCE) {}
+        }
+    }
+
+    /// Routes at most so many copies. Whether there is nothing left to do.
+    fn flush_some(&self, user: UserId, most: usize) -> bool {
+        for _ in 0..most {
             let routing = self.routing();
             match self.registry.with(user, |slot| slot.route_held(routing)) {
-                None => return,
-                Some(Next::Locate) => return self.locate(vec![user]),
+                None => return true,
+                Some(Next::Locate) => {
+                    self.locate(vec![user]);
+                    return true;
+                }
                 Some(next) => self.go(user, next, routing),
             }
         }
+        false
     }
 
     fn routing(&self) -> Routing {

@@ -105,6 +105,8 @@ pub struct Service {
     /// Users who are to be nudged on other servers, with how many copies.
     unnudged: Mutex<HashMap<UserId, u32>>,
     memory: MessageMemory,
+    /// Users for whom so much was held that the thread "overdue" routes it.
+    unflushed: Mutex<Vec<UserId>>,
     /// Set while the server stops: sessions are then released in one go.
     stopping: AtomicBool,
     /// Whose sessions have ended since, for their presence.
@@ -138,6 +140,7 @@ impl Service {
             outcomes: Outcomes::default(),
             unnudged: Mutex::default(),
             memory: MessageMemory::default(),
+            unflushed: Mutex::default(),
             stopping: AtomicBool::new(false),
             ended_in_stop: Mutex::default(),
         })

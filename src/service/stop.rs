@@ -56,6 +56,7 @@ pub fn run_overdue(service: &Service, stop: &Receiver<()>) {
         let now = Instant::now();
         service.store_overdue(now);
         service.end_overdue_catch_ups(now);
+        service.flush_the_rest();
         service.retry_nudges();
         service.flush_outcomes();
     }
