@@ -161,7 +161,8 @@ workers() {
   local child children=""
   { read -r children <"/proc/$1/task/$1/children"; } 2>/dev/null || true
   for child in $children; do
-    if tr '\0' ' ' <"/proc/$child/cmdline" 2>/dev/null | grep -q 'worker process *$'; then
+    # A worker may end between the two looks; the braces silence that as well.
+    if { tr '\0' ' ' <"/proc/$child/cmdline"; } 2>/dev/null | grep -q 'worker process *$'; then
       printf '%s\n' "$child"
     fi
   done
