@@ -282,6 +282,8 @@ launch_once() {
   trap 'signal=TERM' TERM
   "start_$service"
   pid=$!
+  # Else bash tells of a child that had to be killed, in words of its own.
+  disown "$pid"
   began=$(start_of "$pid")
   write_state
   trap - INT TERM
