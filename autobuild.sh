@@ -16,7 +16,8 @@ help() {
 usage: ./autobuild.sh [COMMAND]
   build (or nothing)  release build; the programs are then in bin/
   run [FLAG…]         build, then a ChatServer on 127.0.0.1:6000 that keeps its data
-                      in ./data/chat.db; Ctrl+C stops it. FLAGs go to the server
+                      in ./data/chat.db; Ctrl+C stops it. FLAGs go to the server.
+                      Another port: ./bin/ChatServer 127.0.0.1 7000 [FLAG…]
   test                format, lints and every test; needs MariaDB, Redis and nginx,
                       which it installs when root
   help                this text
@@ -91,11 +92,33 @@ copy_programs() {
 
 # ---- run ----
 
+# Before minutes go into the build.
+refuse_taken_port() {
+  ! (exec 3<>"/dev/tcp/$IP/$PORT") 2>/dev/null || {
+    say "autobuild.sh: something listens on $IP:$PORT already (a ChatServer of before, or scripts/cluster.sh?)."
+    say "Stop it, or take another port: ./autobuild.sh build && ./bin/ChatServer $IP 7000"
+    exit 1
+  }
+}
+
+# data_place FLAG…: where the server's data will be, for a person; the URL
+# itself may hold a password.
+data_place() {
+  if [[ " $*" == *" --database"* ]]; then
+    echo "where --database says"
+  elif [[ -n ${CHAT_DATABASE:-} ]]; then
+    echo "where CHAT_DATABASE says"
+  else
+    echo "in ./data/chat.db"
+  fi
+}
+
 run() {
+  refuse_taken_port
   build
   cat >&2 <<TXT
 
-The ChatServer starts on $IP:$PORT; its data is in ./data/chat.db. Ctrl+C stops it.
+The ChatServer starts on $IP:$PORT; its data is $(data_place "$@"). Ctrl+C stops it.
 Now in a second and a third terminal, in this folder:
     ./bin/ChatClient $IP $PORT
 

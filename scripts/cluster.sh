@@ -19,9 +19,11 @@ readonly STOP_SECONDS=30
 help() {
   cat <<'TXT'
 usage: cluster.sh up|status|restart|down|help [options]
-  up        starts what does not run yet (and builds it first where needed)
+  up        starts what does not run yet; builds only where bin/ has no programs:
+            for a new version ./autobuild.sh comes first, and then restart
   status    what runs, and whether it really answers; exit code 0 if all does
-  restart   replaces one ChatServer after the other; the cluster stays open
+  restart   replaces one ChatServer after the other by what bin/ holds; clients
+            of the one that stops log in again, the cluster stays open
   down      stops everything and keeps the data
 
 options                          environment             default
@@ -58,16 +60,18 @@ parse() {
     esac
     shift
   done
-  dir=${option[--dir]:-$dir}
+  dir=${option[--dir]-$dir}
+  [[ -n $dir ]] || usage_error "--dir needs a folder"
   [[ $dir == /* ]] || dir=$PWD/$dir
   local saved_servers="" saved_port="" saved_mariadb="" saved_redis=""
   if [[ -r $dir/settings ]]; then
     read -r saved_servers saved_port saved_mariadb saved_redis <"$dir/settings" || true
   fi
-  servers=${option[--servers]:-${CLUSTER_SERVERS:-${saved_servers:-6000,6002}}}
-  nginx_port=${option[--port]:-${CLUSTER_PORT:-${saved_port:-8000}}}
-  mariadb_port=${option[--mariadb-port]:-${CLUSTER_MARIADB_PORT:-${saved_mariadb:-13306}}}
-  redis_port=${option[--redis-port]:-${CLUSTER_REDIS_PORT:-${saved_redis:-16379}}}
+  servers=${option[--servers]-${CLUSTER_SERVERS:-${saved_servers:-6000,6002}}}
+  nginx_port=${option[--port]-${CLUSTER_PORT:-${saved_port:-8000}}}
+  mariadb_port=${option[--mariadb-port]-${CLUSTER_MARIADB_PORT:-${saved_mariadb:-13306}}}
+  redis_port=${option[--redis-port]-${CLUSTER_REDIS_PORT:-${saved_redis:-16379}}}
+  [[ $servers =~ ^[0-9]+(,[0-9]+)*$ ]] || usage_error "not a list of ports like 6000,6002: '$servers'"
   IFS=, read -r -a server_ports <<<"$servers"
   check_ports "${server_ports[@]}" "$nginx_port" "$mariadb_port" "$redis_port"
 }
@@ -89,6 +93,12 @@ lock() {
 }
 
 services() { "$SERVICES" "$@" 9>&-; }
+
+# again COMMAND: how this script is called with it, for this very cluster.
+again() {
+  printf '%s %s' "$0" "$1"
+  [[ $dir == "$root/run" ]] || printf ' --dir %q' "$dir"
+}
 
 # ---- ChatServers ----
 
@@ -125,6 +135,10 @@ launch_server() {
   local port=$1 folder=$dir/server-$1
   mkdir -p "$folder"
   # Two servers cannot share an id from the environment; theirs is host:port.
+  # The process and the note of it belong together: a signal waits for both.
+  local signal=""
+  trap 'signal=INT' INT
+  trap 'signal=TERM' TERM
   setsid env -u CHAT_SERVER_ID "$root/bin/ChatServer" "$HOST" "$port" \
     --database "mysql://root@$HOST:$mariadb_port/chat" --redis "redis://$HOST:$redis_port" \
     </dev/null >>"$folder/log" 2>&1 9>&- &
@@ -132,6 +146,8 @@ launch_server() {
   began=$(start_of "$pid")
   printf '%s %s\n' "$pid" "$began" >"$folder/state"
   printf '%s\n' "$pid" >"$folder/pid"
+  trap - INT TERM
+  [[ -z $signal ]] || kill -"$signal" $$
 }
 
 # Waits for a ChatServer that was launched, by pid and began.
@@ -139,13 +155,16 @@ await_server() {
   wait_until "$START_SECONDS" settled "$1" || true
   if gone "$pid" "$began"; then
     show_log "$dir/server-$1/log"
-    die "the ChatServer on port $1 ended right after its start"
+    die "the ChatServer on port $1 ended before it answered"
   fi
   chat_ping "$1" || {
     show_log "$dir/server-$1/log"
-    die "the ChatServer on port $1 does not answer within $START_SECONDS s"
+    die "the ChatServer on port $1 (process $pid) does not answer within $START_SECONDS s: $(remedy "$pid")"
   }
 }
+
+# remedy PID: what to do about a process that hangs.
+remedy() { printf 'kill -9 %s, then: %s' "$1" "$(again up)"; }
 
 settled() { gone "$pid" "$began" || chat_ping "$1"; }
 
@@ -183,22 +202,26 @@ up() {
   mkdir -p "$dir"
   lock
   [[ -z $install ]] || services install
-  services check || die "install what is missing, or: sudo $0 up --install"
+  services check || die "install what is missing, or: sudo $(again up) --install"
   [[ -x $root/bin/ChatServer && -x $root/bin/ChatClient ]] || "$root/autobuild.sh" build 9>&-
   refuse_strangers
   printf '%s %s %s %s\n' "$servers" "$nginx_port" "$mariadb_port" "$redis_port" >"$dir/settings"
 
+  # A service that runs is left as it is.
+  [[ $(state_of mariadb) == answers ]] || say "starting MariaDB…"
   services start mariadb --dir "$dir/mariadb" --port "$mariadb_port" >/dev/null
+  [[ $(state_of redis) == answers ]] || say "starting Redis…"
   services start redis --dir "$dir/redis" --port "$redis_port" >/dev/null
   mariadb --no-defaults -h "$HOST" -P "$mariadb_port" -u root \
     -e 'CREATE DATABASE IF NOT EXISTS chat CHARACTER SET utf8mb4' 9>&-
   local news=""
   up_servers
   ! write_nginx_conf || news=yes
-  if services status "$dir/nginx" >/dev/null 2>&1; then
+  if [[ $(state_of nginx) == answers ]]; then
     # Also for a server that was down: nginx would shun it for up to 30 s.
     [[ -z $news ]] || services reload "$dir/nginx"
   else
+    say "starting nginx…"
     services start nginx --dir "$dir/nginx" --conf "$dir/nginx.conf" >/dev/null
   fi
   wait_until 10 ping_through_nginx || die "nginx on port $nginx_port reaches no ChatServer; see $dir/nginx/log"
@@ -209,9 +232,13 @@ up() {
 up_servers() {
   local port
   for port in "${server_ports[@]}"; do
+    # It may have been launched a moment ago by an up that was interrupted.
+    ! find_server "$port" || wait_until 10 settled "$port" || true
     if find_server "$port"; then
-      chat_ping "$port" || die "the ChatServer on port $port (process $pid) does not answer; see $dir/server-$port/log"
+      chat_ping "$port" ||
+        die "the ChatServer on port $port (process $pid) does not answer, see $dir/server-$port/log: $(remedy "$pid")"
     else
+      say "starting ChatServer $port…"
       launch_server "$port"
       await_server "$port"
       news=yes
@@ -225,7 +252,7 @@ refuse_strangers() {
   local port
   for port in $(known_servers); do
     ! find_server "$port" || [[ ",$servers," == *",$port,"* ]] ||
-      die "a ChatServer runs on port $port, which is not among $servers; down comes first"
+      die "a ChatServer runs on port $port, which is not among $servers; first: $(again down)"
   done
   for port in "${server_ports[@]}"; do
     find_server "$port" || refuse_taken "$port" "a ChatServer" --servers
@@ -237,12 +264,16 @@ refuse_strangers() {
 
 refuse_taken_by() {
   local name=$1 port=$2 flag=$3 has
-  if services status "$dir/$name" >/dev/null 2>&1; then
-    has=$(cat "$dir/$name/port")
-    [[ $has == "$port" ]] || die "$name runs on port $has, not on $port; down comes first"
-  else
-    refuse_taken "$port" "$name" "$flag"
-  fi
+  case $(state_of "$name") in
+    answers)
+      has=$(cat "$dir/$name/port")
+      [[ $has == "$port" ]] || die "$name runs on port $has, not on $port; first: $(again down)"
+      ;;
+    silent) die "$name runs, but does not answer: $(remedy "$(cat "$dir/$name/pid")")" ;;
+    # What is left of it goes when it is started.
+    left) ;;
+    *) refuse_taken "$port" "$name" "$flag" ;;
+  esac
 }
 
 refuse_taken() {
@@ -255,7 +286,7 @@ what_next() {
 The cluster is up: ChatServers on ${servers//,/, }, nginx on $nginx_port.
 Now in two more terminals each:
     $(client) $HOST $nginx_port
-Logs: $dir/server-*/log. See also: $0 status | restart | down
+Logs: $dir/server-*/log. See also: $(again "status|restart|down")
 TXT
 }
 
@@ -279,15 +310,13 @@ status() {
     elif chat_ping "$port"; then
       line ChatServer "$pid" "$port" ok
     else
-      line ChatServer "$pid" "$port" "does not answer"
+      line ChatServer "$pid" "$port" "does not answer: $(remedy "$pid")"
     fi
   done
-  if ! pid=$(pid_of_service nginx); then
-    line nginx - "$nginx_port" down
-  elif ping_through_nginx; then
-    line nginx "$pid" "$nginx_port" ok
+  if [[ $(state_of nginx) == answers ]] && ! ping_through_nginx; then
+    line nginx "$(cat "$dir/nginx/pid")" "$nginx_port" "not every ping through it is answered"
   else
-    line nginx "$pid" "$nginx_port" "not every ping through it is answered"
+    line_of_service nginx "$nginx_port"
   fi
   [[ -n $healthy ]]
 }
@@ -297,17 +326,22 @@ line() {
   [[ $4 == ok ]] || healthy=""
 }
 
-pid_of_service() { services status "$dir/$1" 2>/dev/null | sed -n 's/^pid=//p' | grep .; }
+# state_of NAME: answers, silent, left or down (see services.sh help).
+state_of() {
+  local told
+  told=$(services status "$dir/$1" 2>/dev/null) || true
+  [[ $told =~ state=([a-z]+) ]] && echo "${BASH_REMATCH[1]}" || echo down
+}
 
 line_of_service() {
-  local pid
-  if ! pid=$(pid_of_service "$1"); then
-    line "$1" - "$2" down
-  elif services status "$dir/$1" >/dev/null 2>&1; then
-    line "$1" "$pid" "$2" ok
-  else
-    line "$1" "$pid" "$2" "does not answer"
-  fi
+  local pid=""
+  { read -r pid <"$dir/$1/pid"; } 2>/dev/null || true
+  case $(state_of "$1") in
+    answers) line "$1" "$pid" "$2" ok ;;
+    silent) line "$1" "$pid" "$2" "does not answer: $(remedy "$pid")" ;;
+    left) line "$1" - "$2" "down, but children of it are left; up or down ends them" ;;
+    *) line "$1" - "$2" down ;;
+  esac
 }
 
 # ---- restart ----
@@ -318,13 +352,19 @@ line_of_service() {
 restart() {
   [[ -r $dir/settings ]] || die "no cluster in $dir"
   lock
-  local port
-  for port in "${server_ports[@]}"; do
-    if ! find_server "$port" || ! chat_ping "$port"; then
-      die "the ChatServer on port $port does not run; a rolling restart needs all of them: $0 up"
-    fi
+  local port name
+  # Everything that a new server needs, before the first old one is stopped.
+  for name in mariadb redis nginx; do
+    case $(state_of "$name") in
+      answers) ;;
+      silent) die "nothing was stopped: $name does not answer; $(remedy "$(cat "$dir/$name/pid")")" ;;
+      *) die "nothing was stopped: $name does not run; first: $(again up)" ;;
+    esac
   done
-  services status "$dir/nginx" >/dev/null || die "nginx does not run: $0 up"
+  for port in "${server_ports[@]}"; do
+    find_server "$port" || die "nothing was stopped: the ChatServer on port $port does not run; first: $(again up)"
+    chat_ping "$port" || die "nothing was stopped: the ChatServer on port $port does not answer; $(remedy "$pid")"
+  done
   services reload "$dir/nginx"
   for port in "${server_ports[@]}"; do
     say "ChatServer $port: stopping"

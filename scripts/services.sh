@@ -3,6 +3,7 @@
 # Nothing of the system's own services is used or touched; all that a service
 # writes is in its DIR. `services.sh help` says how to call it.
 set -euo pipefail
+shopt -s extglob
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib.sh
@@ -20,9 +21,12 @@ usage:
       Starts it in DIR and waits until it answers. Prints pid=, port= and url=
       (nginx needs --conf and has no url); DIR/pid and DIR/port hold the same.
       What runs in DIR already is left as it is. --watch: ends with process PID.
-  services.sh stop DIR       ends it and waits until it is gone; keeps the data
+  services.sh stop DIR       ends it and waits until it is gone; keeps the data.
+      Ends also what a killed one has left behind, as start does
   services.sh reload DIR     nginx only: new workers by the configuration of now
-  services.sh status DIR     what runs there; exit code 1 if nothing does
+  services.sh status DIR     what runs there: state=answers, silent (it runs, but
+      does not answer), left (only children of a killed one) or down; exit code 0
+      for the first, else 1
   services.sh nginx-conf --listen P --dir DIR SERVER…
       Prints a private configuration, made from nginx/nginx.conf, that balances
       port P of 127.0.0.1 over the servers (HOST:PORT each).
@@ -161,7 +165,8 @@ workers() {
   local child children=""
   { read -r children <"/proc/$1/task/$1/children"; } 2>/dev/null || true
   for child in $children; do
-    if tr '\0' ' ' <"/proc/$child/cmdline" 2>/dev/null | grep -q 'worker process *$'; then
+    # A worker may end between the two looks; the braces silence that as well.
+    if { tr '\0' ' ' <"/proc/$child/cmdline"; } 2>/dev/null | grep -q 'worker process *$'; then
       printf '%s\n' "$child"
     fi
   done
@@ -188,7 +193,7 @@ start() {
   service=$1
   shift
   [[ -n $(program_of "$service") ]] || usage_error "no such service: $service"
-  dir="" port="" conf="" watch=""
+  dir="" port="" conf="" watch="" pid="" began="" running=""
   while (($#)); do
     [[ $# -ge 2 ]] || usage_error "$1 needs a value"
     case $1 in
@@ -214,14 +219,20 @@ start() {
     [[ $running == "$service" ]] || die "$running runs in $dir already"
     [[ -z $wanted_port || $wanted_port == "$port" ]] ||
       die "$service runs in $dir already, on port $port and not $wanted_port"
+    # Whoever started it may have been killed before it was ready.
+    { wait_until "$START_SECONDS" settled && "ready_$service"; } ||
+      die "$service (process $pid) runs in $dir, but does not answer on port $port; kill -9 $pid, then start it again"
     report
     return 0
   fi
+  end_rest
   port=$wanted_port
   choose_conf
   "prepare_$service"
+  trap end_unready EXIT
   launch
   [[ -z $watch ]] || watch_for "$watch"
+  trap - EXIT
   report
 }
 
@@ -248,23 +259,43 @@ launch() {
       [[ -n $given ]] || continue
       die "port $port, wanted for $service, is in use: $(port_owner "$port")"
     }
-    "start_$service"
-    pid=$!
-    began=$(start_of "$pid")
+    launch_once
     if [[ -n $began ]] && wait_until "$START_SECONDS" settled && "ready_$service"; then
-      write_state
       return 0
     fi
     local lived=yes
     lives "$pid" "$began" || lived=""
-    end_process "$pid" "$began" 2 || true
+    end_unready
     # Only a lost race for a port is worth another attempt.
     [[ -z $lived && -z $given && $attempt -lt 5 ]] && port_in_use "$port" && continue
     show_log "$dir/log"
     [[ -z $lived ]] || die "$service did not answer on port $port within $START_SECONDS s"
-    die "$service ended right after its start on port $port"
+    die "$service ended before it answered on port $port"
   done
   die "$service found no port"
+}
+
+# The process and the note of it belong together: a signal waits for both.
+launch_once() {
+  local signal=""
+  trap 'signal=INT' INT
+  trap 'signal=TERM' TERM
+  "start_$service"
+  pid=$!
+  # Else bash tells of a child that had to be killed, in words of its own.
+  disown "$pid"
+  began=$(start_of "$pid")
+  write_state
+  trap - INT TERM
+  [[ -z $signal ]] || kill -"$signal" $$
+}
+
+# Whatever ends this script before the service is ready ends the service too.
+end_unready() {
+  [[ -n $pid ]] || return 0
+  end_process "$pid" "$began" 5 || true
+  end_rest
+  rm -f "$dir/pid" "$dir/state"
 }
 
 # Ready or ended: either way there is nothing more to wait for.
@@ -275,23 +306,27 @@ settled() { "ready_$service" || gone "$pid" "$began"; }
 watch_for() {
   local owner=$1 owner_began
   owner_began=$(start_of "$owner")
-  setsid "$here/services.sh" watch-internal "$owner" "${owner_began:-gone}" "$pid" "$began" \
+  setsid "$here/services.sh" watch-internal "$owner" "${owner_began:-gone}" "$pid" "$began" "$service" \
     </dev/null >/dev/null 2>&1 &
 }
 
 watch_internal() {
-  local owner=$1 owner_began=$2 pid=$3 began=$4
+  local owner=$1 owner_began=$2
+  pid=$3 began=$4 running=$5
   cd /
   while lives "$owner" "$owner_began"; do
-    lives "$pid" "$began" || return 0
+    lives "$pid" "$began" || break
     pause 0.3
   done
   end_process "$pid" "$began" 5 || true
+  end_rest
 }
 
 # ---- what stands in DIR ----
 
+# The process leads a session of its own (setsid), so its pid names that too.
 write_state() {
+  running=$service
   printf '%s\n' "$port" >"$dir/port"
   printf '%s %s %s\n' "$service" "$pid" "$began" >"$dir/state"
   # Last, since a reader that finds it may rely on the rest.
@@ -309,6 +344,28 @@ read_state() {
   read -r pid <"$dir/pid" || return 1
   read -r port <"$dir/port" || return 1
   [[ $noted == "$pid" ]]
+}
+
+# rest: the processes of the session that a service has led and that outlived
+# it, as nginx's workers do when their master is killed. The kernel gives no
+# new process the number of a session that is not empty.
+rest() {
+  [[ -n $running && -n $pid && -z $(start_of "$pid") ]] || return 0
+  local file line program
+  program=$(program_of "$running")
+  for file in /proc/[0-9]*/stat; do
+    { read -r line <"$file"; } 2>/dev/null || continue
+    [[ $line == *" ($program) "[!Z]" "+([0-9])" "+([0-9])" $pid "* ]] || continue
+    printf '%s\n' "${line%% *}"
+  done
+}
+
+# Ends them. What read_state has set says whose they are.
+end_rest() {
+  local process
+  for process in $(rest); do
+    end_process "$process" "$(start_of "$process")" 3 || true
+  done
 }
 
 report() {
@@ -331,8 +388,9 @@ given_dir() {
 
 stop() {
   given_dir "$@"
-  if read_state && lives "$pid" "$began"; then
+  if read_state; then
     end_process "$pid" "$began" "$STOP_SECONDS" || say "$running (process $pid) had to be killed"
+    end_rest
   fi
   rm -f "$dir/pid" "$dir/state"
 }
@@ -340,16 +398,27 @@ stop() {
 status() {
   given_dir "$@"
   if ! read_state || gone "$pid" "$began"; then
-    say "nothing runs in $dir"
+    local left
+    left=$(rest)
+    if [[ -n $left ]]; then
+      printf 'state=left\n'
+      say "$running (process $pid) is gone, but processes of it are left: ${left//$'\n'/ }"
+      say "start and stop end them"
+    else
+      printf 'state=down\n'
+      say "nothing runs in $dir"
+    fi
     return 1
   fi
   service=$running
   printf 'service=%s\n' "$service"
   report
   "ready_$service" || {
-    say "$service (process $pid) does not answer on port $port"
+    printf 'state=silent\n'
+    say "$service (process $pid) does not answer on port $port; kill -9 $pid ends it if stop does not"
     return 1
   }
+  printf 'state=answers\n'
 }
 
 reload() {
