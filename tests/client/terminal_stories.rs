@@ -230,3 +230,27 @@ fn a_terminal_without_line_editing_hides_passwords_too() {
     assert_eq!(ann.finish(), 0);
     assert!(!ann.everything().contains("hunter2"), "{}", ann.everything());
 }
+
+#[test]
+fn own_text_is_broken_at_spaces_on_a_narrow_terminal_and_messages_are_not() {
+    let server = TestServer::start();
+    script(server.port(), "2\nann\npw of ann\n3");
+    let mut ann = Terminal::open(server.port(), "xterm-256color", 60);
+    ann.go_in("ann");
+    ann.type_text("help\r");
+    ann.wait_line("for theirs.");
+    ann.wait_cursor_after("ann> ");
+    let lines = ann.screen.lines();
+    let under = |line: &str, part: &str| line[..line.find(part).unwrap()].width();
+    let first = lines.iter().find(|line| line.ends_with("leave a group, or")).unwrap();
+    let rest = lines.iter().find(|line| line.trim_start() == "dissolve your own").unwrap();
+    assert_eq!(under(first, "leave a group"), under(rest, "dissolve"), "{}", ann.text());
+    let note = "A message may hold colons. Ids are numbers: ask your friend";
+    let at = lines.iter().position(|line| line == note).expect(note);
+    assert_eq!(lines[at + 1], "for theirs.", "{}", ann.text());
+
+    let msg = ["word"; 20].join(" ");
+    ann.type_text(&format!("chat:1:{msg}\r"));
+    ann.wait_line("Delivered to");
+    assert!(ann.everything().contains(&format!("1 (ann): {msg}")), "{}", ann.text());
+}

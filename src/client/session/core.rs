@@ -149,9 +149,8 @@ impl Core {
         let push = [i64::from(ONE_CHAT_PUSH), i64::from(GROUP_CHAT_PUSH)].contains(&message.msgid);
         if push {
             self.acks.handled(1, now);
-            if let Some(line) = self.received(&message, false) {
-                self.print(line);
-            }
+            let line = self.received(&message, false);
+            self.print_all(line);
         } else {
             self.on_reply(&message, now);
         }
@@ -330,7 +329,7 @@ impl Core {
     }
 
     /// A message for the person: its line, or nothing if it was shown before.
-    pub(super) fn received(&mut self, push: &Incoming, missed: bool) -> Option<String> {
+    pub(super) fn received(&mut self, push: &Incoming, missed: bool) -> Option<Line> {
         if let (Some(sender), Some(mid)) = (push.id, &push.mid)
             && !self.seen.first_time(sender, mid)
         {
@@ -362,8 +361,8 @@ impl Core {
         self.effects.push(Effect::Print(Line::plain(text)));
     }
 
-    pub(super) fn print_all(&mut self, lines: Vec<String>) {
-        self.effects.extend(lines.into_iter().map(|text| Effect::Print(Line::plain(text))));
+    pub(super) fn print_all(&mut self, lines: impl IntoIterator<Item = Line>) {
+        self.effects.extend(lines.into_iter().map(Effect::Print));
     }
 
     pub(super) fn problem(&mut self, text: impl Into<String>) {
