@@ -99,6 +99,15 @@ pub fn wrapped(text: &str, indent: usize, columns: usize) -> String {
     out
 }
 
+/// A sentence as it goes on after a colon.
+pub fn lower_first(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -78,7 +78,7 @@ impl Core {
         }
     }
 
-    /// No connection can be had; `reason` is a sentence.
+    /// No connection can be had; `reason` is a sentence without its capital.
     pub fn on_unreachable(&mut self, reason: &str, now: Instant) {
         if self.account.is_none() && self.asked.take().is_some() {
             self.answer(Answer::Refused(reason.to_owned()));
@@ -257,7 +257,7 @@ impl Core {
             Some(Asked::LogIn { who, password, again: true }) => {
                 self.ask_menu(Asked::LogIn { who, password, again: false }, now);
             }
-            Some(_) => self.answer(Answer::Refused(format!("The connection was lost: {reason}."))),
+            Some(_) => self.answer(Answer::Refused(format!("{reason}."))),
             None => {}
         }
     }
