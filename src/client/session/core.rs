@@ -24,6 +24,9 @@ use crate::protocol::{Errno, MsgId};
 /// random numbers.
 pub type MakeMid = Box<dyn FnMut() -> Option<String> + Send>;
 
+/// Said once while something is repeated for it.
+pub(super) const DATABASE_AWAY: &str = "The database is unavailable, trying again...";
+
 /// Everything that the client knows; see the module's text.
 pub struct Core {
     /// Whether there is a connection.
@@ -273,6 +276,10 @@ impl Core {
         if reply.errno.is_some_and(|errno| later.contains(&errno))
             && self.outbox.retry_later(seq, now)
         {
+            // Slowing down takes a moment, a database may be away for long.
+            if reply.errno == Some(Errno::Unavailable as i64) && self.outbox.tell_of_repeats() {
+                self.problem(DATABASE_AWAY);
+            }
             return;
         }
         // The answer to a ping, or the second one to a message sent twice,

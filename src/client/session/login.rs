@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::acks::Acks;
-use super::core::Core;
+use super::core::{Core, DATABASE_AWAY};
 use super::{Answer, Secret, Who};
 use crate::client::message::Incoming;
 use crate::client::render;
@@ -34,6 +34,8 @@ pub(super) struct Account {
     /// Since when logins after an outage have been refused.
     refused_since: Option<Instant>,
     refusals: u32,
+    /// The refusal that the person was told of, as its `errno`.
+    told_refusal: Option<i64>,
     /// When to try again after a refusal.
     again_at: Option<Instant>,
     /// Whether the person was told of the outage.
@@ -167,6 +169,7 @@ impl Core {
             token: None,
             refused_since: None,
             refusals: 0,
+            told_refusal: None,
             again_at: None,
             told: false,
         });
@@ -200,6 +203,9 @@ impl Core {
             account.refusals += 1;
             let pause = (RETRY_PAUSE * account.refusals).min(MAX_RETRY_PAUSE);
             account.again_at = Some(now + pause);
+            if account.told_refusal.replace(errno) != Some(errno) {
+                self.tell_of_refusal(errno);
+            }
             return;
         }
         self.problem(format!("You are logged out: {} Log in again.", refusal(reply)));
@@ -207,6 +213,18 @@ impl Core {
             self.left();
         } else {
             self.forget_session();
+        }
+    }
+
+    /// Why being connected again takes its time.
+    fn tell_of_refusal(&mut self, errno: i64) {
+        if errno == Errno::AlreadyOnline as i64 {
+            self.problem(
+                "The account still looks online on the server that was lost, \
+                 this can take some 15 s...",
+            );
+        } else if errno == Errno::Unavailable as i64 {
+            self.problem(DATABASE_AWAY);
         }
     }
 
@@ -218,6 +236,7 @@ impl Core {
             account.token = reply.token.clone().map(Secret);
             account.refused_since = None;
             account.refusals = 0;
+            account.told_refusal = None;
             account.told = false;
         }
         let missed = reply.offlinemsg.as_deref().unwrap_or_default();
