@@ -20,11 +20,14 @@ fn a_person_registers_logs_in_chats_and_leaves() {
     ann.type_text("hunter3\x7f2");
     // A key that does nothing here, and an Enter that does.
     ann.type_text("\t\r");
+    ann.wait_cursor_after("password again: ");
+    ann.type_text("hunter2\r");
     ann.wait_line("Registered: ann has the id 1.");
     ann.wait_cursor_after("choice: ");
     let lines = ann.screen.lines();
     let registered = lines.iter().position(|line| line.starts_with("Registered")).unwrap();
-    assert_eq!(lines[registered - 1], "password:", "not even how long it is is shown");
+    assert_eq!(lines[registered - 2], "password:", "not even how long it is is shown");
+    assert_eq!(lines[registered - 1], "password again:");
     ann.type_text("1\r");
     // The new number is only an Enter away.
     ann.wait_cursor_after("id or name [1]: ");
@@ -253,4 +256,28 @@ fn own_text_is_broken_at_spaces_on_a_narrow_terminal_and_messages_are_not() {
     ann.type_text(&format!("chat:1:{msg}\r"));
     ann.wait_line("Delivered to");
     assert!(ann.everything().contains(&format!("1 (ann): {msg}")), "{}", ann.text());
+}
+
+#[test]
+fn a_registration_that_cannot_succeed_is_told_as_soon_as_that_is_clear() {
+    let server = TestServer::start();
+    let mut ann = Terminal::connect(server.port());
+    for (name, why) in [("", "1 to 50"), (&*"x".repeat(51), "this one has 51")] {
+        ann.wait_cursor_after("choice: ");
+        ann.type_text("2\r");
+        ann.wait_cursor_after("name: ");
+        ann.type_text(&format!("{name}\r"));
+        ann.wait_line(why);
+    }
+    assert!(!ann.text().contains("password"), "{}", ann.text());
+    ann.wait_cursor_after("choice: ");
+    ann.type_text("2\r");
+    ann.wait_cursor_after("name: ");
+    ann.type_text("ann\r");
+    ann.wait_cursor_after("password: ");
+    ann.type_text("hunter2\r");
+    ann.wait_cursor_after("password again: ");
+    ann.type_text("humter2\r");
+    ann.wait_line("Registration failed: the two passwords differ.");
+    ann.wait_cursor_after("choice: ");
 }
