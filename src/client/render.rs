@@ -6,20 +6,27 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use super::command::USAGES;
 use super::message::Incoming;
-use super::printer::Line;
+use super::printer::{Line, Wrap};
 use super::session::outbox::What;
 use super::session::roster::{Roster, with_name};
 use super::text::{safe, table};
 
 /// What the table of commands does not say.
-const HELP_NOTES: [&str; 1] =
-    ["A message may hold colons. Ids are numbers: ask your friend for theirs."];
+const HELP_NOTES: [&str; 4] = [
+    "A message may hold colons. Ids are numbers: ask your friend for theirs.",
+    "On a terminal:",
+    "  Ctrl+C clears the line; on an empty one it logs out and leaves, as Ctrl+D does.",
+    "  Several lines pasted at once are one message, not several commands.",
+];
 
 /// The commands, one per line.
 pub fn help() -> Vec<Line> {
     let rows = USAGES.each_ref().map(|u| [format!("{}{}", u.word, u.parts), u.does.to_owned()]);
     let mut lines = table(["COMMAND", ""], &rows);
-    lines.extend(HELP_NOTES.map(Line::plain));
+    lines.extend(HELP_NOTES.map(|note| {
+        let indent = note.len() - note.trim_start().len();
+        Line { wrap: Wrap::Under(indent), ..Line::plain(note) }
+    }));
     lines
 }
 
@@ -293,9 +300,10 @@ mod tests {
     }
 
     #[test]
-    fn help_lists_every_command_in_colon_form() {
+    fn help_lists_every_command_in_colon_form_and_how_to_leave() {
         let help: Vec<String> = help().into_iter().map(|line| line.text).collect();
         let help = help.join("\n");
+        assert!(help.contains("Ctrl+C") && help.contains("Ctrl+D"), "{help}");
         for usage in &USAGES {
             assert!(help.contains(&format!("{}{}", usage.word, usage.parts)), "{}", usage.word);
         }

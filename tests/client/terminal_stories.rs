@@ -281,3 +281,26 @@ fn a_registration_that_cannot_succeed_is_told_as_soon_as_that_is_clear() {
     ann.wait_line("Registration failed: the two passwords differ.");
     ann.wait_cursor_after("choice: ");
 }
+
+#[test]
+fn who_leaves_while_the_server_is_away_is_not_told_of_a_logout() {
+    let mut server = TestServer::start();
+    script(server.port(), "2\nann\npw of ann\n3");
+    let mut ann = Terminal::log_in(server.port(), "ann");
+    server.kill9();
+    ann.wait_line("Connection lost: ");
+    ann.type_text("\x03");
+    assert_eq!(ann.finish(), 0);
+    let text = ann.text();
+    assert!(text.contains("Left without a connection: ") && !text.contains("Logged out"), "{text}");
+}
+
+#[test]
+fn several_lines_pasted_at_once_are_one_message() {
+    let server = TestServer::start();
+    script(server.port(), "2\nann\npw of ann\n3");
+    let mut ann = Terminal::log_in(server.port(), "ann");
+    ann.type_text("\x1b[200~chat:1:one\rquit\x1b[201~\r");
+    ann.wait_line("1 (ann): one␊quit");
+    ann.wait_cursor_after("ann> ");
+}

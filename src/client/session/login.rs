@@ -24,6 +24,10 @@ const MAX_RETRY_PAUSE: Duration = Duration::from_secs(5);
 const LOGOUT_PATIENCE: Duration = Duration::from_secs(5);
 /// So many unanswered messages are named at a logout; the rest is counted.
 const MAX_NAMED: usize = 20;
+const LOGGED_OUT: &str = "Logged out.";
+/// The person left during an outage.
+const LEFT_OFF_LINE: &str = "Left without a connection: the server logs you out by itself, \
+     until then the account may look online.";
 
 /// As whom to be logged in, again after every outage.
 pub(super) struct Account {
@@ -210,7 +214,7 @@ impl Core {
         }
         self.problem(format!("You are logged out: {} Log in again.", refusal(reply)));
         if self.leaving.is_some() {
-            self.left();
+            self.end_leaving(LOGGED_OUT);
         } else {
             self.forget_session();
         }
@@ -348,9 +352,14 @@ impl Core {
     }
 
     fn left(&mut self) {
+        let told_server = self.leaving.as_ref().is_some_and(|leaving| leaving.seq.is_some());
+        self.end_leaving(if told_server { LOGGED_OUT } else { LEFT_OFF_LINE });
+    }
+
+    fn end_leaving(&mut self, sentence: &str) {
         self.leaving = None;
         let unanswered = self.forget_session();
-        self.print("Logged out.");
+        self.print(sentence);
         self.answer(Answer::LoggedOut { unanswered });
     }
 
