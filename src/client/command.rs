@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::text::lower_first;
 use crate::protocol::bounds;
 
 /// One understood line.
@@ -188,14 +189,6 @@ fn seconds(usage: &Usage, text: &str) -> Result<Command, String> {
 
 fn how_to_write(usage: &Usage) -> String {
     format!("Write {}{}, for example {}", usage.word, usage.parts, usage.example)
-}
-
-fn lower_first(sentence: &str) -> String {
-    let mut chars = sentence.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
 }
 
 #[cfg(test)]

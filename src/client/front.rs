@@ -157,30 +157,43 @@ impl<'a> Front<'a> {
             Typed::Line(line) => line.trim().to_owned(),
             other => return self.broken_off(&other, "the name"),
         };
+        let name_fits = bounds::check_name("name", &name);
+        // A script's next line is the password in any case.
+        if self.interactive
+            && let Err(sentence) = &name_fits
+        {
+            return self.registration_failed(&format!("{sentence}."));
+        }
         let password = match self.input.ask(Question::Password("password: ")) {
             Typed::Line(line) => line,
             other => return self.broken_off(&other, "the password"),
         };
-        let checked = bounds::check_name("name", &name)
-            .and_then(|()| bounds::check_password(&password))
-            .map_err(|sentence| format!("{sentence}."));
-        let answer = match checked {
-            Err(sentence) => Answer::Refused(sentence),
-            Ok(()) => {
-                let password = Secret(password);
-                self.network.ask(Ask::Register { name: name.clone(), password });
-                self.network.answer()
+        if let Err(sentence) = name_fits.and_then(|()| bounds::check_password(&password)) {
+            return self.registration_failed(&format!("{sentence}."));
+        }
+        // Nobody sees what is typed: a slip would lock its maker out.
+        if self.interactive {
+            match self.input.ask(Question::Password("password again: ")) {
+                Typed::Line(again) if again == password => {}
+                Typed::Line(_) => return self.registration_failed("the two passwords differ."),
+                other => return self.broken_off(&other, "the password"),
             }
-        };
-        match answer {
+        }
+        self.network.ask(Ask::Register { name: name.clone(), password: Secret(password) });
+        match self.network.answer() {
             Answer::Registered(id) => {
                 self.registered = Some(id);
                 let name = safe(&name).into_owned();
                 self.say(&format!("Registered: {name} has the id {id}. Log in with it."));
             }
-            Answer::Refused(reason) => self.problem(format!("Registration failed: {reason}")),
+            Answer::Refused(reason) => return self.registration_failed(&reason),
             Answer::LoggedIn | Answer::LoggedOut { .. } => {}
         }
+        Next::Menu
+    }
+
+    fn registration_failed(&mut self, reason: &str) -> Next {
+        self.problem(format!("Registration failed: {reason}"));
         Next::Menu
     }
 

@@ -14,6 +14,7 @@ mod backoff;
 pub mod command;
 mod complete;
 mod echo;
+mod ending;
 mod front;
 mod hidden;
 mod message;

@@ -13,8 +13,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
+use super::ending::{End, unreachable_because};
 use super::printer::{Line, Printer};
 use super::session::{Answer, Ask, Core, Effect};
+use super::text::lower_first;
 use super::view::View;
 use super::wire;
 
@@ -43,7 +45,7 @@ pub enum ConnectError {
     #[error(
         "Cannot reach {host} port {port}: {}. \
          Check the address, and that a ChatServer is running there.",
-        describe(.source)
+        unreachable_because(.source)
     )]
     Unreachable {
         /// The host as given.
@@ -68,7 +70,7 @@ pub struct Network {
 enum Event {
     Ask(Ask),
     Frame { connection: u64, payload: Vec<u8> },
-    Ended { connection: u64, reason: String },
+    Ended { connection: u64, end: End },
 }
 
 impl Network {
@@ -93,6 +95,7 @@ impl Network {
             events: events.clone(),
             connection: None,
             connections: 0,
+            heard: false,
             backoff: Backoff::default(),
             next_attempt: Instant::now(),
             taken: 0,
@@ -117,7 +120,7 @@ impl Network {
     /// Waits for the answer to an [`Ask`] that has one.
     pub fn answer(&self) -> Answer {
         // The thread only ends by a panic, whose text is on standard error.
-        let gone = || Answer::Refused("The client's network thread has failed.".to_owned());
+        let gone = || Answer::Refused("the client's network thread has failed.".to_owned());
         self.answers.recv().unwrap_or_else(|_| gone())
     }
 
@@ -139,6 +142,8 @@ struct Worker {
     /// The number of the current connection; a late event of an earlier one
     /// carries another.
     connections: u64,
+    /// Whether a frame has come on the current connection.
+    heard: bool,
     backoff: Backoff,
     next_attempt: Instant,
     /// How many commands were taken from the queue since the view was shown.
@@ -193,12 +198,14 @@ impl Worker {
                 self.core.on_ask(ask, now);
             }
             Event::Frame { connection, payload } if connection == self.connections => {
+                self.heard = true;
                 self.core.on_frame(&payload, now);
                 if self.core.is_live() {
                     self.backoff.reset();
                 }
             }
-            Event::Ended { connection, reason } if connection == self.connections => {
+            Event::Ended { connection, end } if connection == self.connections => {
+                let reason = end.explain(&self.target, self.heard);
                 self.disconnect(&reason);
             }
             Event::Frame { .. } | Event::Ended { .. } => {}
@@ -215,7 +222,8 @@ impl Worker {
         if let Err(e) = self.connect() {
             log::debug!(target: "client", "not connected: err={e}");
             self.next_attempt = Instant::now() + self.backoff.next();
-            self.core.on_unreachable(&e.to_string(), Instant::now());
+            // It comes after "Login failed:".
+            self.core.on_unreachable(&lower_first(&e.to_string()), Instant::now());
         }
     }
 
@@ -226,6 +234,7 @@ impl Worker {
         let stream = open(&self.target).map_err(unreachable)?;
         let reading = stream.try_clone().map_err(unreachable)?;
         self.connections += 1;
+        self.heard = false;
         let (connection, events) = (self.connections, self.events.clone());
         let thread = thread::Builder::new().name("reader".to_owned());
         thread.spawn(move || read(reading, connection, &events))?;
@@ -269,7 +278,8 @@ impl Worker {
                 && !frames.is_empty()
                 && let Err(e) = wire::write_frames(stream, &frames)
             {
-                hang_up.get_or_insert(describe(&e));
+                let end = End::from(&e);
+                hang_up.get_or_insert(end.explain(&self.target, self.heard));
             }
             for answer in answers {
                 if self.answer.send(answer).is_err() {
@@ -329,29 +339,12 @@ fn read(stream: TcpStream, connection: u64, events: &SyncSender<Event>) {
     loop {
         let event = match wire::read_frame(&mut stream) {
             Ok(Some(payload)) => Event::Frame { connection, payload },
-            Ok(None) => Event::Ended { connection, reason: "the server closed it".to_owned() },
-            Err(e) => Event::Ended { connection, reason: describe(&e) },
+            Ok(None) => Event::Ended { connection, end: End::closed() },
+            Err(e) => Event::Ended { connection, end: End::from(&e) },
         };
         let ended = matches!(event, Event::Ended { .. });
         if events.send(event).is_err() || ended {
             return;
         }
-    }
-}
-
-fn describe(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => {
-            "the server closed it in the middle of a message".to_owned()
-        }
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            "the server takes no more data".to_owned()
-        }
-        io::ErrorKind::ConnectionReset => "the server reset it".to_owned(),
-        // A name is friendlier than "(os error 111)", where there is one.
-        kind if error.raw_os_error().is_some() && kind.to_string() != "uncategorized error" => {
-            kind.to_string()
-        }
-        _ => error.to_string(),
     }
 }

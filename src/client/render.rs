@@ -6,16 +6,27 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use super::command::USAGES;
 use super::message::Incoming;
+use super::printer::{Line, Wrap};
 use super::session::outbox::What;
 use super::session::roster::{Roster, with_name};
 use super::text::{safe, table};
 
+/// What the table of commands does not say.
+const HELP_NOTES: [&str; 4] = [
+    "A message may hold colons. Ids are numbers: ask your friend for theirs.",
+    "On a terminal:",
+    "  Ctrl+C clears the line; on an empty one it logs out and leaves, as Ctrl+D does.",
+    "  Several lines pasted at once are one message, not several commands.",
+];
+
 /// The commands, one per line.
-pub fn help() -> Vec<String> {
+pub fn help() -> Vec<Line> {
     let rows = USAGES.each_ref().map(|u| [format!("{}{}", u.word, u.parts), u.does.to_owned()]);
     let mut lines = table(["COMMAND", ""], &rows);
-    lines
-        .push("A message may hold colons. Ids are numbers: ask your friend for theirs.".to_owned());
+    lines.extend(HELP_NOTES.map(|note| {
+        let indent = note.len() - note.trim_start().len();
+        Line { wrap: Wrap::Under(indent), ..Line::plain(note) }
+    }));
     lines
 }
 
@@ -110,7 +121,7 @@ pub fn sentence_end(text: &str) -> String {
 ///
 /// With `dated` the date is always shown, else only if it is not `now`'s. A
 /// `time` that is not RFC 3339 is shown as the sender wrote it.
-pub fn message(push: &Incoming, roster: &Roster, now: &Zoned, dated: bool) -> String {
+pub fn message(push: &Incoming, roster: &Roster, now: &Zoned, dated: bool) -> Line {
     let when = match push.time.as_deref() {
         Some(text) if !text.is_empty() => format!("[{}] ", local_time(text, now, dated)),
         _ => String::new(),
@@ -120,7 +131,8 @@ pub fn message(push: &Incoming, roster: &Roster, now: &Zoned, dated: bool) -> St
         Some(group) => format!(" in group {}", roster.group(group)),
         None => String::new(),
     };
-    format!("{when}{sender}{place}: {}", safe(push.msg.as_deref().unwrap_or_default()))
+    let msg = safe(push.msg.as_deref().unwrap_or_default());
+    Line::verbatim(format!("{when}{sender}{place}: {msg}"))
 }
 
 fn local_time(text: &str, now: &Zoned, dated: bool) -> String {
@@ -138,9 +150,9 @@ pub fn now_here() -> Zoned {
 }
 
 /// The friends as a table.
-pub fn friends(roster: &Roster) -> Vec<String> {
+pub fn friends(roster: &Roster) -> Vec<Line> {
     if roster.friends.is_empty() {
-        return vec!["You have no friends yet: addfriend:friendid makes one.".to_owned()];
+        return vec![Line::plain("You have no friends yet: addfriend:friendid makes one.")];
     }
     let rows: Vec<_> = roster
         .friends
@@ -151,11 +163,11 @@ pub fn friends(roster: &Roster) -> Vec<String> {
 }
 
 /// The groups as one table, all their members as another.
-pub fn groups(roster: &Roster) -> Vec<String> {
+pub fn groups(roster: &Roster) -> Vec<Line> {
     if roster.groups.is_empty() {
         let text = "You are in no group yet: addgroup:groupid joins one, \
                     creategroup:groupname:groupdesc makes one.";
-        return vec![text.to_owned()];
+        return vec![Line::plain(text)];
     }
     let mut rows = Vec::new();
     let mut members = Vec::new();
@@ -188,8 +200,8 @@ pub fn groups(roster: &Roster) -> Vec<String> {
     lines
 }
 
-fn titled(title: String, mut table: Vec<String>) -> Vec<String> {
-    table.insert(0, title);
+fn titled(title: String, mut table: Vec<Line>) -> Vec<Line> {
+    table.insert(0, Line::plain(title));
     table
 }
 
@@ -271,7 +283,7 @@ mod tests {
             let json = r#"{"id":2,"name":"bob","msg":"hi"}"#;
             Incoming { time: Some(time.into()), ..reply(json) }
         };
-        let line = |time: &str, dated| message(&push(time), &roster(), &now(), dated);
+        let line = |time: &str, dated| message(&push(time), &roster(), &now(), dated).text;
         assert_eq!(line("2026-11-21T08:30:01Z", false), "[10:30:01] 2 (bob): hi");
         assert_eq!(line("2026-11-21T08:30:01Z", true), "[2026-11-21 10:30:01] 2 (bob): hi");
         assert_eq!(line("2026-11-20T22:30:00Z", false), "[00:30:00] 2 (bob): hi");
@@ -283,13 +295,15 @@ mod tests {
     #[test]
     fn a_group_message_names_the_group_and_nothing_in_it_reaches_the_terminal_raw() {
         let push = reply(r#"{"id":2,"name":"b\u001bob","groupid":5,"msg":"a\u001b[2Jb\nc"}"#);
-        let line = message(&push, &roster(), &now(), false);
+        let line = message(&push, &roster(), &now(), false).text;
         assert_eq!(line, "2 (b␛ob) in group 5 (团队): a␛[2Jb␊c");
     }
 
     #[test]
-    fn help_lists_every_command_in_colon_form() {
-        let help = help().join("\n");
+    fn help_lists_every_command_in_colon_form_and_how_to_leave() {
+        let help: Vec<String> = help().into_iter().map(|line| line.text).collect();
+        let help = help.join("\n");
+        assert!(help.contains("Ctrl+C") && help.contains("Ctrl+D"), "{help}");
         for usage in &USAGES {
             assert!(help.contains(&format!("{}{}", usage.word, usage.parts)), "{}", usage.word);
         }

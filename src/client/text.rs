@@ -5,6 +5,11 @@ use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthStr;
 
+use super::printer::{Line, Wrap};
+
+/// A column narrower than this is not worth breaking lines for.
+const MIN_ROOM: usize = 16;
+
 /// Replaces what a terminal would act on (control characters, ESC above all)
 /// and what would let a line pose as another (line separators, changes of the
 /// writing direction) by something to be seen.
@@ -40,14 +45,16 @@ fn is_unsafe(c: char) -> bool {
 }
 
 /// Lines of cells, each column as wide as its widest cell on a terminal: a
-/// Chinese character takes two columns. The last column is not filled up.
-pub fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> Vec<String> {
+/// Chinese character takes two columns. The last column is not filled up, and
+/// where it is too wide it goes on under itself.
+pub fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> Vec<Line> {
     let mut widths = header.map(UnicodeWidthStr::width);
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.width());
         }
     }
+    let last_column = 2 * N + widths.iter().take(N.saturating_sub(1)).sum::<usize>();
     let line = |cells: [&str; N]| {
         let mut line = String::new();
         for (i, (cell, width)) in cells.into_iter().zip(widths).enumerate() {
@@ -58,10 +65,47 @@ pub fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> Vec<Str
             }
         }
         line.truncate(line.trim_end().len());
-        line
+        Line { wrap: Wrap::Under(last_column), ..Line::plain(line) }
     };
     let rows = rows.iter().map(|row| line(row.each_ref().map(String::as_str)));
     std::iter::once(line(header)).chain(rows).collect()
+}
+
+/// Breaks `text` at spaces so that no line is wider than `columns`; what is
+/// left of column `indent` is never broken, the further lines begin under it.
+/// A word that is too wide is left to the terminal, and so is everything where
+/// the indent leaves too little room.
+pub fn wrapped(text: &str, indent: usize, columns: usize) -> String {
+    if text.width() <= columns || indent + MIN_ROOM > columns {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut used = 0;
+    // Leading spaces are kept, and so is what is left of the indent.
+    for (i, word) in text.split(' ').enumerate() {
+        let width = word.width();
+        if i > 0 && used > indent && used + 1 + width > columns {
+            out.truncate(out.trim_end_matches(' ').len());
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+            used = indent;
+        } else if i > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += width;
+    }
+    out
+}
+
+/// A sentence as it goes on after a colon.
+pub fn lower_first(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -89,8 +133,32 @@ mod tests {
             ["22".to_owned(), "bob".to_owned(), "offline".to_owned()],
         ];
         let lines = table(["ID", "NAME", "STATE"], &rows);
+        let lines: Vec<String> = lines.into_iter().map(|line| line.text).collect();
         let column = |line: &str, word: &str| line[..line.find(word).unwrap()].width();
         assert_eq!(column(&lines[0], "STATE"), column(&lines[1], "online"));
         assert_eq!(column(&lines[0], "STATE"), column(&lines[2], "offline"));
+    }
+
+    #[test]
+    fn a_sentence_is_broken_at_spaces_and_wide_characters_count_twice() {
+        assert_eq!(wrapped("as wide as the terminal", 0, 23), "as wide as the terminal");
+        assert_eq!(wrapped("as wide as the terminal", 0, 22), "as wide as the\nterminal");
+        assert_eq!(wrapped("你好你好你 你好你好你", 0, 20), "你好你好你\n你好你好你");
+        let word = "x".repeat(30);
+        assert_eq!(wrapped(&format!("a {word} b"), 0, 20), format!("a\n{word}\nb"));
+    }
+
+    #[test]
+    fn a_tables_last_column_goes_on_under_itself_and_the_others_stay_whole() {
+        let rows = [["a b c d".to_owned(), "one two three four five six".to_owned()]];
+        let lines = table(["X", ""], &rows);
+        assert_eq!(lines[1].fitted(28), "  a b c d  one two three\n           four five six");
+        assert_eq!(lines[1].fitted(20), lines[1].text, "too little room");
+    }
+
+    #[test]
+    fn what_somebody_said_is_never_broken() {
+        let line = Line::verbatim("2 (bob): so  it is, word for word");
+        assert_eq!(line.fitted(16), line.text);
     }
 }

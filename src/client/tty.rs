@@ -47,7 +47,15 @@ impl TtyInput {
         editor.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(keys)));
         let printer = Arc::new(TtyPrinter::new(io::stdout()));
         Arc::clone(&printer).start(editor.create_external_printer()?).map_err(io_error)?;
-        Ok((TtyInput { editor, printer: Arc::clone(&printer), hidden }, printer))
+        let mut input = TtyInput { editor, printer: Arc::clone(&printer), hidden };
+        input.measure();
+        Ok((input, printer))
+    }
+
+    /// Looks how wide the terminal is: windows change between two lines.
+    fn measure(&mut self) {
+        let columns = self.editor.dimensions().map(|(columns, _)| usize::from(columns));
+        self.printer.set_columns(columns);
     }
 
     /// Completes friends and groups from here on.
@@ -68,6 +76,7 @@ impl Input for TtyInput {
         if matches!(question, Question::Password(_)) {
             self.hidden.begin();
         }
+        self.measure();
         self.printer.begin();
         let prompt = StartingPrompt { text, printer: &self.printer };
         let line = self.editor.readline(&prompt);

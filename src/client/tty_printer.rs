@@ -57,6 +57,8 @@ struct State {
     handing: bool,
     /// See [`SURELY_SHOWN`].
     surely_shown: Duration,
+    /// How wide the terminal was when last looked at; `None`: unknown.
+    columns: Option<usize>,
     /// The terminal, for straight writes.
     out: Box<dyn Write + Send>,
 }
@@ -72,6 +74,7 @@ impl TtyPrinter {
             handed_at: Instant::now(),
             handing: false,
             surely_shown: SURELY_SHOWN,
+            columns: None,
             out: Box::new(out),
         };
         TtyPrinter { state: Mutex::new(state), changed: Condvar::new() }
@@ -122,6 +125,11 @@ impl TtyPrinter {
         }
     }
 
+    /// The terminal is so many columns wide: own text is broken accordingly.
+    pub fn set_columns(&self, columns: Option<usize>) {
+        self.lock().columns = columns;
+    }
+
     /// A line is about to be edited.
     pub fn begin(&self) {
         let mut state = self.lock();
@@ -168,7 +176,8 @@ impl TtyPrinter {
 impl Printer for TtyPrinter {
     fn print(&self, lines: &[Line]) {
         let mut state = self.lock();
-        state.queue.extend(lines.iter().map(|line| line.text.clone()));
+        let columns = state.columns.unwrap_or(usize::MAX);
+        state.queue.extend(lines.iter().map(|line| line.fitted(columns)));
         let surplus = state.queue.len().saturating_sub(MAX_QUEUE);
         state.queue.drain(..surplus);
         state.left_out += surplus;

@@ -40,7 +40,7 @@ pub fn read_frame(stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     }
     let len = u32::from_be_bytes(header) as usize;
     if len == 0 || len > MAX_RECEIVED_BYTES {
-        let text = format!("a frame of {len} bytes: this is no ChatServer's framed port");
+        let text = format!("a frame of {len} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
     // `take` instead of a buffer of `len` bytes: memory grows with what really

@@ -32,10 +32,15 @@ impl Terminal {
 
     /// On a terminal of this kind.
     pub fn connect_as(port: u16, kind: &str) -> Terminal {
+        Terminal::open(port, kind, COLUMNS)
+    }
+
+    /// On a terminal of this kind and width.
+    pub fn open(port: u16, kind: &str, columns: u16) -> Terminal {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ChatClient"));
         command.args(["127.0.0.1", &port.to_string()]).env("TERM", kind).env("TZ", "UTC");
         let mut session = Session::spawn(command).unwrap();
-        session.get_process_mut().set_window_size(COLUMNS, 50).unwrap();
+        session.get_process_mut().set_window_size(columns, 50).unwrap();
         // As on any terminal: what hides a password is the client.
         session.get_process_mut().set_echo(true, None).unwrap();
         let stream = session.get_stream().as_fd().try_clone_to_owned().unwrap();
@@ -49,22 +54,27 @@ impl Terminal {
                 }
             }
         });
-        let screen = Screen::new(usize::from(COLUMNS));
+        let screen = Screen::new(usize::from(columns));
         Terminal { session, output, written: Vec::new(), screen }
     }
 
     /// Logs in through the menu.
     pub fn log_in(port: u16, name: &str) -> Terminal {
         let mut terminal = Terminal::connect(port);
-        terminal.wait_cursor_after("choice: ");
-        terminal.type_text("1\r");
-        terminal.wait_cursor_after("id or name: ");
-        terminal.type_text(&format!("{name}\r"));
-        terminal.wait_cursor_after("password: ");
-        terminal.type_text(&format!("pw of {name}\r"));
-        terminal.wait_cursor_after(&format!("{name}> "));
-        terminal.wait_line(&format!("Welcome, {name}"));
+        terminal.go_in(name);
         terminal
+    }
+
+    /// The same, on a terminal that is open already.
+    pub fn go_in(&mut self, name: &str) {
+        self.wait_cursor_after("choice: ");
+        self.type_text("1\r");
+        self.wait_cursor_after("id or name: ");
+        self.type_text(&format!("{name}\r"));
+        self.wait_cursor_after("password: ");
+        self.type_text(&format!("pw of {name}\r"));
+        self.wait_cursor_after(&format!("{name}> "));
+        self.wait_line(&format!("Welcome, {name}"));
     }
 
     pub fn type_text(&mut self, text: &str) {

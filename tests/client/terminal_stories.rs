@@ -20,11 +20,14 @@ fn a_person_registers_logs_in_chats_and_leaves() {
     ann.type_text("hunter3\x7f2");
     // A key that does nothing here, and an Enter that does.
     ann.type_text("\t\r");
+    ann.wait_cursor_after("password again: ");
+    ann.type_text("hunter2\r");
     ann.wait_line("Registered: ann has the id 1.");
     ann.wait_cursor_after("choice: ");
     let lines = ann.screen.lines();
     let registered = lines.iter().position(|line| line.starts_with("Registered")).unwrap();
-    assert_eq!(lines[registered - 1], "password:", "not even how long it is is shown");
+    assert_eq!(lines[registered - 2], "password:", "not even how long it is is shown");
+    assert_eq!(lines[registered - 1], "password again:");
     ann.type_text("1\r");
     // The new number is only an Enter away.
     ann.wait_cursor_after("id or name [1]: ");
@@ -229,4 +232,75 @@ fn a_terminal_without_line_editing_hides_passwords_too() {
     ann.type_text("quit\n");
     assert_eq!(ann.finish(), 0);
     assert!(!ann.everything().contains("hunter2"), "{}", ann.everything());
+}
+
+#[test]
+fn own_text_is_broken_at_spaces_on_a_narrow_terminal_and_messages_are_not() {
+    let server = TestServer::start();
+    script(server.port(), "2\nann\npw of ann\n3");
+    let mut ann = Terminal::open(server.port(), "xterm-256color", 60);
+    ann.go_in("ann");
+    ann.type_text("help\r");
+    ann.wait_line("for theirs.");
+    ann.wait_cursor_after("ann> ");
+    let lines = ann.screen.lines();
+    let under = |line: &str, part: &str| line[..line.find(part).unwrap()].width();
+    let first = lines.iter().find(|line| line.ends_with("leave a group, or")).unwrap();
+    let rest = lines.iter().find(|line| line.trim_start() == "dissolve your own").unwrap();
+    assert_eq!(under(first, "leave a group"), under(rest, "dissolve"), "{}", ann.text());
+    let note = "A message may hold colons. Ids are numbers: ask your friend";
+    let at = lines.iter().position(|line| line == note).expect(note);
+    assert_eq!(lines[at + 1], "for theirs.", "{}", ann.text());
+
+    let msg = ["word"; 20].join(" ");
+    ann.type_text(&format!("chat:1:{msg}\r"));
+    ann.wait_line("Delivered to");
+    assert!(ann.everything().contains(&format!("1 (ann): {msg}")), "{}", ann.text());
+}
+
+#[test]
+fn a_registration_that_cannot_succeed_is_told_as_soon_as_that_is_clear() {
+    let server = TestServer::start();
+    let mut ann = Terminal::connect(server.port());
+    for (name, why) in [("", "1 to 50"), (&*"x".repeat(51), "this one has 51")] {
+        ann.wait_cursor_after("choice: ");
+        ann.type_text("2\r");
+        ann.wait_cursor_after("name: ");
+        ann.type_text(&format!("{name}\r"));
+        ann.wait_line(why);
+    }
+    assert!(!ann.text().contains("password"), "{}", ann.text());
+    ann.wait_cursor_after("choice: ");
+    ann.type_text("2\r");
+    ann.wait_cursor_after("name: ");
+    ann.type_text("ann\r");
+    ann.wait_cursor_after("password: ");
+    ann.type_text("hunter2\r");
+    ann.wait_cursor_after("password again: ");
+    ann.type_text("humter2\r");
+    ann.wait_line("Registration failed: the two passwords differ.");
+    ann.wait_cursor_after("choice: ");
+}
+
+#[test]
+fn who_leaves_while_the_server_is_away_is_not_told_of_a_logout() {
+    let mut server = TestServer::start();
+    script(server.port(), "2\nann\npw of ann\n3");
+    let mut ann = Terminal::log_in(server.port(), "ann");
+    server.kill9();
+    ann.wait_line("Connection lost: ");
+    ann.type_text("\x03");
+    assert_eq!(ann.finish(), 0);
+    let text = ann.text();
+    assert!(text.contains("Left without a connection: ") && !text.contains("Logged out"), "{text}");
+}
+
+#[test]
+fn several_lines_pasted_at_once_are_one_message() {
+    let server = TestServer::start();
+    script(server.port(), "2\nann\npw of ann\n3");
+    let mut ann = Terminal::log_in(server.port(), "ann");
+    ann.type_text("\x1b[200~chat:1:one\rquit\x1b[201~\r");
+    ann.wait_line("1 (ann): one␊quit");
+    ann.wait_cursor_after("ann> ");
 }

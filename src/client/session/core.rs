@@ -24,6 +24,9 @@ use crate::protocol::{Errno, MsgId};
 /// random numbers.
 pub type MakeMid = Box<dyn FnMut() -> Option<String> + Send>;
 
+/// Said once while something is repeated for it.
+pub(super) const DATABASE_AWAY: &str = "The database is unavailable, trying again...";
+
 /// Everything that the client knows; see the module's text.
 pub struct Core {
     /// Whether there is a connection.
@@ -149,9 +152,8 @@ impl Core {
         let push = [i64::from(ONE_CHAT_PUSH), i64::from(GROUP_CHAT_PUSH)].contains(&message.msgid);
         if push {
             self.acks.handled(1, now);
-            if let Some(line) = self.received(&message, false) {
-                self.print(line);
-            }
+            let line = self.received(&message, false);
+            self.print_all(line);
         } else {
             self.on_reply(&message, now);
         }
@@ -274,6 +276,10 @@ impl Core {
         if reply.errno.is_some_and(|errno| later.contains(&errno))
             && self.outbox.retry_later(seq, now)
         {
+            // Slowing down takes a moment, a database may be away for long.
+            if reply.errno == Some(Errno::Unavailable as i64) && self.outbox.tell_of_repeats() {
+                self.problem(DATABASE_AWAY);
+            }
             return;
         }
         // The answer to a ping, or the second one to a message sent twice,
@@ -330,7 +336,7 @@ impl Core {
     }
 
     /// A message for the person: its line, or nothing if it was shown before.
-    pub(super) fn received(&mut self, push: &Incoming, missed: bool) -> Option<String> {
+    pub(super) fn received(&mut self, push: &Incoming, missed: bool) -> Option<Line> {
         if let (Some(sender), Some(mid)) = (push.id, &push.mid)
             && !self.seen.first_time(sender, mid)
         {
@@ -362,8 +368,8 @@ impl Core {
         self.effects.push(Effect::Print(Line::plain(text)));
     }
 
-    pub(super) fn print_all(&mut self, lines: Vec<String>) {
-        self.effects.extend(lines.into_iter().map(|text| Effect::Print(Line::plain(text))));
+    pub(super) fn print_all(&mut self, lines: impl IntoIterator<Item = Line>) {
+        self.effects.extend(lines.into_iter().map(Effect::Print));
     }
 
     pub(super) fn problem(&mut self, text: impl Into<String>) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::acks::Acks;
-use super::core::Core;
+use super::core::{Core, DATABASE_AWAY};
 use super::{Answer, Secret, Who};
 use crate::client::message::Incoming;
 use crate::client::render;
@@ -24,6 +24,10 @@ const MAX_RETRY_PAUSE: Duration = Duration::from_secs(5);
 const LOGOUT_PATIENCE: Duration = Duration::from_secs(5);
 /// So many unanswered messages are named at a logout; the rest is counted.
 const MAX_NAMED: usize = 20;
+const LOGGED_OUT: &str = "Logged out.";
+/// The person left during an outage.
+const LEFT_OFF_LINE: &str = "Left without a connection: the server logs you out by itself, \
+     until then the account may look online.";
 
 /// As whom to be logged in, again after every outage.
 pub(super) struct Account {
@@ -34,6 +38,8 @@ pub(super) struct Account {
     /// Since when logins after an outage have been refused.
     refused_since: Option<Instant>,
     refusals: u32,
+    /// The refusal that the person was told of, as its `errno`.
+    told_refusal: Option<i64>,
     /// When to try again after a refusal.
     again_at: Option<Instant>,
     /// Whether the person was told of the outage.
@@ -78,7 +84,7 @@ impl Core {
         }
     }
 
-    /// No connection can be had; `reason` is a sentence.
+    /// No connection can be had; `reason` is a sentence without its capital.
     pub fn on_unreachable(&mut self, reason: &str, now: Instant) {
         if self.account.is_none() && self.asked.take().is_some() {
             self.answer(Answer::Refused(reason.to_owned()));
@@ -167,6 +173,7 @@ impl Core {
             token: None,
             refused_since: None,
             refusals: 0,
+            told_refusal: None,
             again_at: None,
             told: false,
         });
@@ -200,13 +207,28 @@ impl Core {
             account.refusals += 1;
             let pause = (RETRY_PAUSE * account.refusals).min(MAX_RETRY_PAUSE);
             account.again_at = Some(now + pause);
+            if account.told_refusal.replace(errno) != Some(errno) {
+                self.tell_of_refusal(errno);
+            }
             return;
         }
         self.problem(format!("You are logged out: {} Log in again.", refusal(reply)));
         if self.leaving.is_some() {
-            self.left();
+            self.end_leaving(LOGGED_OUT);
         } else {
             self.forget_session();
+        }
+    }
+
+    /// Why being connected again takes its time.
+    fn tell_of_refusal(&mut self, errno: i64) {
+        if errno == Errno::AlreadyOnline as i64 {
+            self.problem(
+                "The account still looks online on the server that was lost, \
+                 this can take some 15 s...",
+            );
+        } else if errno == Errno::Unavailable as i64 {
+            self.problem(DATABASE_AWAY);
         }
     }
 
@@ -218,6 +240,7 @@ impl Core {
             account.token = reply.token.clone().map(Secret);
             account.refused_since = None;
             account.refusals = 0;
+            account.told_refusal = None;
             account.told = false;
         }
         let missed = reply.offlinemsg.as_deref().unwrap_or_default();
@@ -257,7 +280,7 @@ impl Core {
             Some(Asked::LogIn { who, password, again: true }) => {
                 self.ask_menu(Asked::LogIn { who, password, again: false }, now);
             }
-            Some(_) => self.answer(Answer::Refused(format!("The connection was lost: {reason}."))),
+            Some(_) => self.answer(Answer::Refused(format!("{reason}."))),
             None => {}
         }
     }
@@ -329,9 +352,14 @@ impl Core {
     }
 
     fn left(&mut self) {
+        let told_server = self.leaving.as_ref().is_some_and(|leaving| leaving.seq.is_some());
+        self.end_leaving(if told_server { LOGGED_OUT } else { LEFT_OFF_LINE });
+    }
+
+    fn end_leaving(&mut self, sentence: &str) {
         self.leaving = None;
         let unanswered = self.forget_session();
-        self.print("Logged out.");
+        self.print(sentence);
         self.answer(Answer::LoggedOut { unanswered });
     }
 

@@ -88,6 +88,8 @@ pub enum Due {
 #[derive(Debug, Default)]
 pub struct Outbox {
     waiting: BTreeMap<u64, Waiting>,
+    /// Whether the person knows that messages are being repeated.
+    told: bool,
 }
 
 impl Outbox {
@@ -132,7 +134,9 @@ impl Outbox {
 
     /// The request with this `seq` was answered for good.
     pub fn answered(&mut self, seq: u64) -> Option<What> {
-        self.waiting.remove(&seq).map(|w| w.what)
+        let answered = self.waiting.remove(&seq).map(|w| w.what);
+        self.told &= !self.waiting.is_empty();
+        answered
     }
 
     /// The server asks to try again later. False if there is no such message
@@ -146,6 +150,12 @@ impl Outbox {
             }
             _ => false,
         }
+    }
+
+    /// Whether to tell the person that messages are being repeated: once, until
+    /// nothing waits any more.
+    pub fn tell_of_repeats(&mut self) -> bool {
+        !std::mem::replace(&mut self.told, true)
     }
 
     /// Removes the longest of what was sent. The server closed the connection
@@ -186,6 +196,7 @@ impl Outbox {
 
     /// Empties the box.
     pub fn take_all(&mut self) -> Vec<What> {
+        self.told = false;
         std::mem::take(&mut self.waiting).into_values().map(|w| w.what).collect()
     }
 }

@@ -292,6 +292,8 @@ fn a_logout_without_connection_is_immediate_unless_something_waits() {
     story.drop_connection();
     story.ask(Ask::LogOut { patience: SECOND * 10 });
     assert_eq!(story.answers, [Answer::LoggedOut { unanswered: 0 }]);
+    let last = story.take_lines().pop().unwrap();
+    assert!(last.starts_with("Left without a connection: "), "{last}");
 
     let mut story = Story::logged_in();
     story.drop_connection();
@@ -306,6 +308,7 @@ fn a_logout_without_connection_is_immediate_unless_something_waits() {
     let logout = story.take_sent().remove(0);
     story.reply(&logout, 103, json!({}));
     assert_eq!(story.answers, [Answer::LoggedOut { unanswered: 0 }]);
+    assert_eq!(story.take_lines().pop().unwrap(), "Logged out.");
 }
 
 #[test]
@@ -316,7 +319,7 @@ fn a_login_on_a_connection_that_the_server_has_just_closed_is_tried_once_more() 
     assert_eq!(story.answers, []);
     story.connect();
     story.drop_connection();
-    assert!(matches!(&story.answers[..], [Answer::Refused(_)]));
+    assert_eq!(story.answers, [Answer::Refused("the cable is out.".into())]);
 }
 
 #[test]
