@@ -122,11 +122,6 @@ impl OfflineWriter {
         self.send(Job::Stop);
     }
 
-    /// How many copies wait.
-    pub fn backlog(&self) -> usize {
-        self.copies.load(Ordering::Relaxed)
-    }
-
     fn send(&self, job: Job) {
         if self.jobs.send(job).is_err() {
             // Only after the thread has ended, when the server has stopped.
