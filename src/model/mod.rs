@@ -17,6 +17,6 @@ pub mod user;
 
 pub use claim::{Claim, ClaimOutcome, HeldClaim, ServerId, ServerRow};
 pub use group::{Group, GroupId, GroupMember, GroupRole};
-pub use offline::{OfflineOp, OfflinePage, OfflineRow};
+pub use offline::{OfflineOp, OfflinePage, OfflineRow, Pushed};
 pub use store::{Store, StoreError};
 pub use user::{Credentials, User, UserId, UserState};

@@ -1,5 +1,6 @@
 //! Missed messages: what waits in the database for its recipient.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::UserId;
@@ -23,8 +24,51 @@ pub struct OfflineRow {
 pub struct OfflinePage {
     /// Oldest first, by row id.
     pub rows: Vec<OfflineRow>,
-    /// Whether the read found nothing beyond these.
+    /// Whether the read found nothing beyond these and what had been pushed.
     pub exhausted: bool,
+}
+
+/// What a session has been sent already and that may still be in the table:
+/// the next page passes it over.
+///
+/// A message that came from the table is known by its row, one that was pushed
+/// live and stored too only by its sender and `mid`.
+#[derive(Debug, Clone, Default)]
+pub struct Pushed {
+    rows: HashSet<i64>,
+    /// By sender, so that a look needs no key made for it.
+    messages: HashMap<UserId, HashSet<Arc<[u8]>>>,
+    message_count: usize,
+}
+
+impl Pushed {
+    /// A row of the table was sent.
+    pub fn insert_row(&mut self, row: i64) {
+        self.rows.insert(row);
+    }
+
+    /// A message was sent that may have a row in the table, whichever that is.
+    pub fn insert_message(&mut self, sender: UserId, mid: Arc<[u8]>) {
+        if self.messages.entry(sender).or_default().insert(mid) {
+            self.message_count += 1;
+        }
+    }
+
+    /// Whether this row of the table, which holds this message, was sent.
+    pub fn contains(&self, row: i64, sender: UserId, mid: &[u8]) -> bool {
+        self.rows.contains(&row) || self.messages.get(&sender).is_some_and(|of| of.contains(mid))
+    }
+
+    /// How many rows of the table can be in it at most: a message that is in
+    /// it by its row and by its `mid` counts twice.
+    pub fn len(&self) -> usize {
+        self.rows.len() + self.message_count
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// One change to the table of missed messages. The single writer applies them
@@ -74,7 +118,23 @@ pub(super) fn within(max_bytes: usize, lengths: impl Iterator<Item = usize>) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::within;
+    use super::*;
+
+    #[test]
+    fn what_was_pushed_is_known_by_row_or_by_sender_and_mid() {
+        let mut pushed = Pushed::default();
+        assert!(pushed.is_empty() && !pushed.contains(7, UserId(1), b"a"));
+        pushed.insert_row(7);
+        pushed.insert_message(UserId(1), b"a".as_slice().into());
+        pushed.insert_message(UserId(1), b"a".as_slice().into());
+        pushed.insert_message(UserId(2), b"a".as_slice().into());
+
+        assert!(pushed.contains(7, UserId(9), b"whatever"));
+        assert!(pushed.contains(8, UserId(1), b"a") && pushed.contains(8, UserId(2), b"a"));
+        assert!(!pushed.contains(8, UserId(1), b"b") && !pushed.contains(8, UserId(3), b"a"));
+        assert_eq!(pushed.len(), 3, "one message twice is one");
+        assert!(!pushed.is_empty());
+    }
 
     #[test]
     fn a_page_takes_what_fits_and_always_the_first() {

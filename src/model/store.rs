@@ -2,8 +2,8 @@
 //! offline writer and the claims thread, never from a reactor.
 
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, ServerRow,
-    User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, Pushed,
+    ServerRow, User, UserId,
 };
 
 /// Why a call to a [`Store`] did not do what was asked.
@@ -147,9 +147,17 @@ pub trait Store: Send + Sync {
     /// statements are kept within the database's packet limit. One row that
     /// the database refuses (`Internal`) refuses the whole call.
     fn apply_offline(&self, ops: &[OfflineOp]) -> Result<()>;
-    /// The recipient's oldest messages, lowest row first: at most `max_rows`,
-    /// and no more than fit in `max_bytes` of text, but always the first one.
-    fn offline_page(&self, user: UserId, max_rows: usize, max_bytes: usize) -> Result<OfflinePage>;
+    /// The recipient's oldest messages that are not in `pushed`, lowest row
+    /// first: at most `max_rows`, and no more than fit in `max_bytes` of text,
+    /// but always the first one. What is in `pushed` is passed over: it counts
+    /// neither as a row nor as bytes, and the page goes on behind it.
+    fn offline_page(
+        &self,
+        user: UserId,
+        pushed: &Pushed,
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<OfflinePage>;
     /// The users claimed by this server and epoch for whom messages wait,
     /// ordered by id.
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>>;

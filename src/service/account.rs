@@ -14,7 +14,7 @@ use super::slot::{LocalSession, Slot};
 use super::{Service, password, store_refusal};
 use crate::bus::Presence;
 use crate::model::{
-    Claim, ClaimOutcome, Credentials, Group, OfflinePage, OfflineRow, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, OfflinePage, OfflineRow, Pushed, User, UserId,
 };
 use crate::protocol::reply::{self, LoginFields, Registered};
 use crate::protocol::request::{Account, Login, Proof};
@@ -212,7 +212,7 @@ impl Service {
     /// # Errors
     /// The database's.
     pub fn read_page(&self, user: UserId) -> crate::model::store::Result<OfflinePage> {
-        self.store.offline_page(user, PAGE_ROWS, self.settings.page_bytes)
+        self.store.offline_page(user, &Pushed::default(), PAGE_ROWS, self.settings.page_bytes)
     }
 
     fn announce(&self, identity: &Identity) {

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use cluster_chat::model::mysql::{MysqlOptions, MysqlStore};
-use cluster_chat::model::{ClaimOutcome, OfflineOp, Store, StoreError, UserId};
+use cluster_chat::model::{ClaimOutcome, OfflineOp, Pushed, Store, StoreError, UserId};
 use mysql::prelude::Queryable;
 
 use crate::conformance::{assert_refused, at_once, claim, user};
@@ -266,12 +266,18 @@ fn statements_keep_within_the_packet_limit() {
     let ops: Vec<_> = (0..300).map(|number| insert(number, 30 * number)).collect();
     store.apply_offline(&ops).unwrap();
     store.apply_offline(&[insert(300, 65_000)]).unwrap();
-    assert_eq!(store.offline_page(UserId(2), 1000, usize::MAX).unwrap().rows.len(), 301);
+    assert_eq!(
+        store.offline_page(UserId(2), &Pushed::default(), 1000, usize::MAX).unwrap().rows.len(),
+        301
+    );
 
     let refused = store.apply_offline(&[insert(301, 10), insert(302, 66_000)]);
     assert!(
         matches!(&refused, Err(StoreError::Internal(text)) if text.contains("max_allowed_packet")),
         "{refused:?}"
     );
-    assert_eq!(store.offline_page(UserId(2), 1000, usize::MAX).unwrap().rows.len(), 301);
+    assert_eq!(
+        store.offline_page(UserId(2), &Pushed::default(), 1000, usize::MAX).unwrap().rows.len(),
+        301
+    );
 }

@@ -18,6 +18,7 @@ mod connect;
 mod fault;
 mod friends;
 mod groups;
+mod ids;
 mod migrate;
 mod offline;
 mod pool;
@@ -34,8 +35,8 @@ use self::fault::Fault;
 use self::pool::Pool;
 use super::store::Result;
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, ServerRow,
-    Store, StoreError, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, Pushed,
+    ServerRow, Store, StoreError, User, UserId,
 };
 
 pub use self::connect::describe_url;
@@ -273,8 +274,14 @@ impl Store for MysqlStore {
         }
         self.transaction(|db| offline::apply(db, ops))
     }
-    fn offline_page(&self, user: UserId, max_rows: usize, max_bytes: usize) -> Result<OfflinePage> {
-        self.run(|db| offline::page(db, user, max_rows, max_bytes))
+    fn offline_page(
+        &self,
+        user: UserId,
+        pushed: &Pushed,
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<OfflinePage> {
+        self.run(|db| offline::page(db, user, pushed, max_rows, max_bytes))
     }
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>> {
         self.run(|db| offline::waiting_for(db, server, epoch))

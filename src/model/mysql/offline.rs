@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 
 use mysql::Value;
 
+use super::ids::{IdForms, by_form, id_forms};
 use super::{Attempt, DbConn};
 use crate::model::offline::within;
-use crate::model::{OfflineOp, OfflinePage, OfflineRow, StoreError, UserId};
+use crate::model::{OfflineOp, OfflinePage, OfflineRow, Pushed, StoreError, UserId};
 
-/// Rows of one statement, largest first; 1 is among them, so that any number
+/// Rows of one insertion, largest first; 1 is among them, so that any number
 /// can be put together.
 const STATEMENT_ROWS: [usize; 3] = [128, 16, 1];
 
@@ -101,25 +102,11 @@ fn insert_form(rows: &[NewRow<'_>], budget: usize) -> usize {
     STATEMENT_ROWS.iter().position(|&count| fits(count)).unwrap_or(STATEMENT_ROWS.len() - 1)
 }
 
-fn delete_rows(db: &mut DbConn, to: UserId, mut rows: &[i64]) -> Attempt<()> {
-    static SQL: LazyLock<[String; 3]> = LazyLock::new(|| {
-        STATEMENT_ROWS.map(|count| {
-            format!(
-                "DELETE FROM OfflineMessage WHERE userid = ? AND id IN ({})",
-                vec!["?"; count].join(", ")
-            )
-        })
-    });
-    while let Some(&first) = rows.first() {
-        // The smallest form that takes all that is left, filled up with the
-        // first id; the largest form while there are more.
-        let form = STATEMENT_ROWS.iter().rposition(|&count| count >= rows.len()).unwrap_or(0);
-        let (now, later) = rows.split_at(rows.len().min(STATEMENT_ROWS[form]));
-        let filling = std::iter::repeat_n(first, STATEMENT_ROWS[form] - now.len());
-        let mut params: Vec<Value> = vec![to.0.into()];
-        params.extend(now.iter().copied().chain(filling).map(Value::from));
+fn delete_rows(db: &mut DbConn, to: UserId, rows: &[i64]) -> Attempt<()> {
+    static SQL: IdForms = id_forms!("DELETE FROM OfflineMessage WHERE userid = ? AND id IN ({})");
+    for (form, ids) in by_form(rows) {
+        let params: Vec<Value> = std::iter::once(to.0.into()).chain(ids).collect();
         db.change(&SQL[form], params)?;
-        rows = later;
     }
     Ok(())
 }
@@ -127,35 +114,52 @@ fn delete_rows(db: &mut DbConn, to: UserId, mut rows: &[i64]) -> Attempt<()> {
 pub(super) fn page(
     db: &mut DbConn,
     user: UserId,
+    pushed: &Pushed,
     max_rows: usize,
     max_bytes: usize,
 ) -> Attempt<OfflinePage> {
-    // Lengths first, so that texts that do not fit never cross the wire. The
-    // index is named because with LIMIT the optimiser may prefer to walk the
-    // whole table by its primary key.
-    let sql = "SELECT id, OCTET_LENGTH(message) FROM OfflineMessage FORCE INDEX \
+    // Lengths first, so that texts that are passed over or do not fit never
+    // cross the wire. So many rows hold `max_rows` new ones, if there are as
+    // many. The index is named because with LIMIT the optimiser may prefer to
+    // walk the whole table by its primary key.
+    let sql = "SELECT id, sender, mid, OCTET_LENGTH(message) FROM OfflineMessage FORCE INDEX \
          (OfflineMessage_page) WHERE userid = ? ORDER BY id LIMIT ?";
-    let lengths: Vec<(i64, usize)> = db.rows(sql, (user.0, max_rows))?;
-    let count = within(max_bytes, lengths.iter().map(|(_, length)| *length));
-    let Some(&(last, _)) = count.checked_sub(1).and_then(|last| lengths.get(last)) else {
-        return Ok(OfflinePage { rows: Vec::new(), exhausted: max_rows > 0 });
-    };
-    let sql = "SELECT id, sender, mid, message FROM OfflineMessage FORCE INDEX \
-         (OfflineMessage_page) WHERE userid = ? AND id <= ? ORDER BY id LIMIT ?";
-    let rows: Vec<(i64, i64, Vec<u8>, String)> = db.rows(sql, (user.0, last, count + 1))?;
-    let mut page = rows
-        .into_iter()
-        .map(|(row, sender, mid, message)| {
-            Ok(OfflineRow { row, sender: UserId::from_column(sender)?, mid, message })
-        })
-        .collect::<Attempt<Vec<_>>>()?;
-    // A lower row may have been committed between the two reads; a higher one
-    // is told to the reader by a nudge.
-    let whole = page.len() == count && count == lengths.len() && count < max_rows;
-    page.truncate(count);
-    page.truncate(within(max_bytes, page.iter().map(|row| row.message.len())));
-    let exhausted = whole && page.len() == count;
-    Ok(OfflinePage { rows: page, exhausted })
+    let limit = max_rows.saturating_add(pushed.len());
+    let listed: Vec<(i64, i64, Vec<u8>, usize)> = db.rows(sql, (user.0, limit))?;
+    let (mut ids, mut lengths) = (Vec::new(), Vec::new());
+    for (id, sender, mid, length) in listed {
+        if !pushed.contains(id, UserId::from_column(sender)?, &mid) {
+            ids.push(id);
+            lengths.push(length);
+        }
+    }
+    ids.truncate(max_rows);
+    lengths.truncate(max_rows);
+    let count = within(max_bytes, lengths.into_iter());
+    let exhausted = count == ids.len() && count < max_rows;
+    // The page is as of the first read. A row that is committed between the
+    // two, lower or higher, is told to the reader by a nudge like one that is
+    // committed after both; one that is deleted meanwhile is only missing.
+    let rows = texts(db, user, &ids[..count])?;
+    Ok(OfflinePage { rows, exhausted })
+}
+
+/// These rows of one recipient, as far as they are still there, by their
+/// numbers: texts of rows in between never cross the wire.
+fn texts(db: &mut DbConn, user: UserId, ids: &[i64]) -> Attempt<Vec<OfflineRow>> {
+    static SQL: IdForms = id_forms!(
+        "SELECT id, sender, mid, message FROM OfflineMessage FORCE INDEX (PRIMARY) \
+         WHERE userid = ? AND id IN ({}) ORDER BY id"
+    );
+    let mut found = Vec::with_capacity(ids.len());
+    for (form, ids) in by_form(ids) {
+        let params: Vec<Value> = std::iter::once(user.0.into()).chain(ids).collect();
+        let rows: Vec<(i64, i64, Vec<u8>, String)> = db.rows(&SQL[form], params)?;
+        for (row, sender, mid, message) in rows {
+            found.push(OfflineRow { row, sender: UserId::from_column(sender)?, mid, message });
+        }
+    }
+    Ok(found)
 }
 
 pub(super) fn waiting_for(db: &mut DbConn, server: &str, epoch: i64) -> Attempt<Vec<UserId>> {

@@ -25,8 +25,8 @@ use rusqlite::{Connection, Params, Row, TransactionBehavior};
 use self::fault::Fault;
 use super::store::Result;
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, ServerRow,
-    Store, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, Pushed,
+    ServerRow, Store, User, UserId,
 };
 
 /// Connections that read beside the one that writes.
@@ -207,8 +207,14 @@ impl Store for SqliteStore {
         }
         self.write(|conn| offline::apply(conn, ops))
     }
-    fn offline_page(&self, user: UserId, max_rows: usize, max_bytes: usize) -> Result<OfflinePage> {
-        self.read(|conn| offline::page(conn, user, max_rows, max_bytes))
+    fn offline_page(
+        &self,
+        user: UserId,
+        pushed: &Pushed,
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<OfflinePage> {
+        self.read(|conn| offline::page(conn, user, pushed, max_rows, max_bytes))
     }
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>> {
         self.read(|conn| offline::waiting_for(conn, server, epoch))

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 
 use super::{Attempt, change, rows};
-use crate::model::{OfflineOp, OfflinePage, OfflineRow, StoreError, UserId};
+use crate::model::{OfflineOp, OfflinePage, OfflineRow, Pushed, StoreError, UserId};
 
 pub(super) fn apply(conn: &Connection, ops: &[OfflineOp]) -> Attempt<()> {
     for op in ops {
@@ -36,30 +36,33 @@ pub(super) fn apply(conn: &Connection, ops: &[OfflineOp]) -> Attempt<()> {
 pub(super) fn page(
     conn: &Connection,
     user: UserId,
+    pushed: &Pushed,
     max_rows: usize,
     max_bytes: usize,
 ) -> Attempt<OfflinePage> {
-    let sql = "SELECT id, sender, mid, message FROM OfflineMessage \
-         WHERE userid = ?1 ORDER BY id LIMIT ?2";
+    let sql = "SELECT id, sender, mid, message FROM OfflineMessage WHERE userid = ?1 ORDER BY id";
     let mut statement = conn.prepare_cached(sql)?;
-    let mut rows = statement.query((user.0, i64::try_from(max_rows).unwrap_or(i64::MAX)))?;
+    let mut rows = statement.query([user.0])?;
     let (mut page, mut bytes) = (Vec::new(), 0usize);
-    // Rows are read one by one: what does not fit is never copied.
-    while let Some(row) = rows.next()? {
+    // Rows are read one by one: what is passed over or does not fit is never
+    // copied, and what is behind that never read.
+    while page.len() < max_rows {
+        let Some(row) = rows.next()? else {
+            return Ok(OfflinePage { rows: page, exhausted: true });
+        };
+        let (id, sender) = (row.get(0)?, UserId::from_column(row.get(1)?)?);
+        let mid = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        if pushed.contains(id, sender, mid) {
+            continue;
+        }
         let message = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
         bytes = bytes.saturating_add(message.len());
         if bytes > max_bytes && !page.is_empty() {
-            return Ok(OfflinePage { rows: page, exhausted: false });
+            break;
         }
-        page.push(OfflineRow {
-            row: row.get(0)?,
-            sender: UserId::from_column(row.get(1)?)?,
-            mid: row.get(2)?,
-            message: message.to_owned(),
-        });
+        page.push(OfflineRow { row: id, sender, mid: mid.to_owned(), message: message.to_owned() });
     }
-    let exhausted = page.len() < max_rows;
-    Ok(OfflinePage { rows: page, exhausted })
+    Ok(OfflinePage { rows: page, exhausted: false })
 }
 
 pub(super) fn waiting_for(conn: &Connection, server: &str, epoch: i64) -> Attempt<Vec<UserId>> {

@@ -1,6 +1,6 @@
 //! Missed messages.
 
-use cluster_chat::model::{OfflineOp, OfflineRow, Store, StoreError, UserId};
+use cluster_chat::model::{OfflineOp, OfflineRow, Pushed, Store, StoreError, UserId};
 
 use super::{assert_refused, at_once, claim, take, user};
 
@@ -21,7 +21,7 @@ fn delete(to: UserId, mid: &str) -> OfflineOp {
 }
 
 fn all(store: &dyn Store, user: UserId) -> Vec<OfflineRow> {
-    store.offline_page(user, usize::MAX, usize::MAX).unwrap().rows
+    store.offline_page(user, &Pushed::default(), usize::MAX, usize::MAX).unwrap().rows
 }
 
 fn texts(store: &dyn Store, user: UserId) -> Vec<String> {
@@ -107,16 +107,16 @@ pub fn rows_are_deleted_by_number(store: &dyn Store) {
 pub fn many_rows_are_deleted_at_once(store: &dyn Store) {
     let ops: Vec<_> = (0..300).map(|n| insert(BOB, &n.to_string(), &n.to_string())).collect();
     store.apply_offline(&ops).unwrap();
-    // Sizes around those of the statements, and 147 for several of them.
-    for count in [1, 2, 15, 16, 17, 127, 100] {
+    // Sizes around those of the statements; below, one for several of them.
+    for count in [1, 2, 7, 8, 9, 63, 64, 65] {
         let before = all(store, BOB);
         let rows = before[..count.min(before.len())].iter().map(|row| row.row).collect();
         store.apply_offline(&[OfflineOp::DeleteRows { to: BOB, rows }]).unwrap();
         assert_eq!(all(store, BOB), before[count.min(before.len())..]);
     }
-    let ops: Vec<_> = (0..300).map(|n| insert(CAROL, &n.to_string(), "")).collect();
+    let ops: Vec<_> = (0..1200).map(|n| insert(CAROL, &n.to_string(), "")).collect();
     store.apply_offline(&ops).unwrap();
-    let rows = all(store, CAROL)[..299].iter().map(|row| row.row).collect();
+    let rows = all(store, CAROL)[..1199].iter().map(|row| row.row).collect();
     store.apply_offline(&[OfflineOp::DeleteRows { to: CAROL, rows }]).unwrap();
     assert_eq!(all(store, CAROL).len(), 1);
 }
@@ -148,7 +148,8 @@ pub fn a_page_holds_no_more_than_asked_for(store: &dyn Store) {
     let ops: Vec<_> =
         (0..).zip(messages).map(|(n, text)| insert(BOB, &format!("{n}"), text)).collect();
     store.apply_offline(&ops).unwrap();
-    let page = |rows, bytes| store.offline_page(BOB, rows, bytes).unwrap().rows.len();
+    let page =
+        |rows, bytes| store.offline_page(BOB, &Pushed::default(), rows, bytes).unwrap().rows.len();
     assert_eq!(page(0, 1000), 0);
     assert_eq!(page(2, 1000), 2);
     assert_eq!(page(5, 1000), 5);
@@ -160,11 +161,12 @@ pub fn a_page_holds_no_more_than_asked_for(store: &dyn Store) {
     assert_eq!(page(1000, 18), 4);
     assert_eq!(page(1000, 19), 5);
     assert_eq!(page(3, 19), 3);
-    assert_eq!(store.offline_page(CAROL, 10, 10).unwrap().rows, []);
+    assert_eq!(store.offline_page(CAROL, &Pushed::default(), 10, 10).unwrap().rows, []);
 }
 
 pub fn a_page_says_whether_it_was_the_last(store: &dyn Store) {
-    let exhausted = |rows, bytes| store.offline_page(BOB, rows, bytes).unwrap().exhausted;
+    let exhausted =
+        |rows, bytes| store.offline_page(BOB, &Pushed::default(), rows, bytes).unwrap().exhausted;
     assert!(exhausted(10, 1000), "nothing waits");
     store.apply_offline(&[insert(BOB, "m1", "1234567"), insert(BOB, "m2", "1234567")]).unwrap();
     assert!(exhausted(10, 1000));
@@ -173,6 +175,100 @@ pub fn a_page_says_whether_it_was_the_last(store: &dyn Store) {
     assert!(!exhausted(1, 1000), "one was asked for");
     assert!(!exhausted(2, 1000), "there may be a third");
     assert!(exhausted(3, 1000));
+}
+
+/// What was pushed: these rows, and these of `SENDER`'s messages.
+fn pushed(rows: &[i64], mids: &[&str]) -> Pushed {
+    let mut pushed = Pushed::default();
+    rows.iter().for_each(|row| pushed.insert_row(*row));
+    mids.iter().for_each(|mid| pushed.insert_message(SENDER, mid.as_bytes().into()));
+    pushed
+}
+
+/// A page's texts in a row, with a `.` where it was the last.
+fn page_of(store: &dyn Store, pushed: &Pushed, max_rows: usize, max_bytes: usize) -> String {
+    let page = store.offline_page(BOB, pushed, max_rows, max_bytes).unwrap();
+    assert!(page.rows.is_sorted_by_key(|row| row.row));
+    let texts: String = page.rows.into_iter().map(|row| row.message).collect();
+    texts + if page.exhausted { "." } else { "" }
+}
+
+pub fn what_was_pushed_is_passed_over_and_the_page_goes_on_behind_it(store: &dyn Store) {
+    store.apply_offline(&["a", "b", "c", "d", "e"].map(|mid| insert(BOB, mid, mid))).unwrap();
+    let rows: Vec<i64> = all(store, BOB).iter().map(|row| row.row).collect();
+    let page = |pushed: &Pushed| page_of(store, pushed, 1000, 1000);
+    assert_eq!(page(&pushed(&rows[..2], &[])), "cde.");
+    assert_eq!(page(&pushed(&[], &["a", "b"])), "cde.");
+    assert_eq!(page(&pushed(&[rows[0]], &["e", "c"])), "bd.");
+    assert_eq!(page(&pushed(&rows[..2], &["a", "b", "c"])), "de.", "known by both");
+    assert_eq!(page(&pushed(&rows, &[])), ".");
+    // Rows that are gone, or never were.
+    assert_eq!(page(&pushed(&[rows[4] + 1, -1], &["z"])), "abcde.");
+    // A row that was committed late is in the next page, low as it is.
+    assert_eq!(page(&pushed(&[rows[1], rows[3], rows[4]], &[])), "ac.");
+}
+
+pub fn what_was_pushed_counts_neither_as_rows_nor_as_bytes(store: &dyn Store) {
+    let texts = ["aaaaaaaaaa", "b", "cccccccccc", "dd", "eee", "f"];
+    store.apply_offline(&texts.map(|text| insert(BOB, &text[..1], text))).unwrap();
+    let large = pushed(&[], &["a", "c"]);
+    assert_eq!(page_of(store, &large, 1, 1000), "b");
+    assert_eq!(page_of(store, &large, 2, 1000), "bdd");
+    assert_eq!(page_of(store, &large, 0, 1000), "");
+    assert_eq!(page_of(store, &large, 1000, 0), "b", "always the first new one");
+    assert_eq!(page_of(store, &large, 1000, 2), "b");
+    assert_eq!(page_of(store, &large, 1000, 3), "bdd");
+    assert_eq!(page_of(store, &large, 1000, 6), "bddeee");
+    assert_eq!(page_of(store, &large, 1000, 7), "bddeeef.");
+}
+
+pub fn a_page_says_whether_anything_is_left_beyond_what_was_pushed(store: &dyn Store) {
+    let some = pushed(&[], &["a", "c"]);
+    assert_eq!(page_of(store, &some, 10, 1000), ".", "nothing waits");
+    store.apply_offline(&["a", "b", "c", "d"].map(|mid| insert(BOB, mid, mid))).unwrap();
+    assert_eq!(page_of(store, &some, 3, 1000), "bd.");
+    assert_eq!(page_of(store, &some, 2, 1000), "bd", "there may be a third");
+    assert_eq!(page_of(store, &some, 1, 1000), "b");
+    assert_eq!(page_of(store, &some, 10, 1), "b");
+    assert_eq!(page_of(store, &pushed(&[], &["a", "b", "c", "d"]), 1, 0), ".");
+}
+
+pub fn a_message_pushed_to_one_is_not_passed_over_for_another(store: &dyn Store) {
+    store
+        .apply_offline(&[
+            insert(BOB, "m", "bob's"),
+            insert_bytes(BOB, UserId(8), b"m", b" from another"),
+            insert(CAROL, "m", "carol's"),
+        ])
+        .unwrap();
+    let row = all(store, BOB)[0].row;
+    assert_eq!(page_of(store, &pushed(&[row], &[]), 10, 1000), " from another.");
+    assert_eq!(page_of(store, &pushed(&[], &["m"]), 10, 1000), " from another.");
+    let page = store.offline_page(CAROL, &pushed(&[row], &[]), 10, 1000).unwrap();
+    assert_eq!(page.rows.len(), 1);
+}
+
+pub fn a_page_steps_over_hundreds_of_pushed_rows(store: &dyn Store) {
+    let ops: Vec<_> = (0..1500).map(|n| insert(BOB, &n.to_string(), &n.to_string())).collect();
+    store.apply_offline(&ops).unwrap();
+    let rows = all(store, BOB);
+    // Every other one of the first thousand was pushed, by row or by message.
+    let mut pushed = Pushed::default();
+    for (n, row) in rows[..1000].iter().enumerate().step_by(2) {
+        match n % 4 {
+            0 => pushed.insert_row(row.row),
+            _ => pushed.insert_message(SENDER, row.mid.as_slice().into()),
+        }
+    }
+    let is_new = |row: &&OfflineRow| !pushed.contains(row.row, row.sender, &row.mid);
+    let new: Vec<OfflineRow> = rows.iter().filter(is_new).cloned().collect();
+    for max_rows in [1, 9, 64, 513, 999, 1000] {
+        let page = store.offline_page(BOB, &pushed, max_rows, usize::MAX).unwrap();
+        assert_eq!(page.rows, new[..max_rows]);
+        assert!(!page.exhausted);
+    }
+    let page = store.offline_page(BOB, &pushed, 1001, usize::MAX).unwrap();
+    assert!(page.rows == new && page.exhausted);
 }
 
 pub fn large_and_many_messages_are_taken(store: &dyn Store) {
