@@ -108,6 +108,10 @@ pub trait Store: Send + Sync {
     /// one transaction. Returns how many claims it freed; `None`: the row has
     /// changed. The row stays.
     fn declare_dead(&self, seen: &ServerRow) -> Result<Option<u64>>;
+    /// Takes a dead server's row out where id, epoch and beat are still as
+    /// seen and no claim of whatever epoch names the id. Whether it did; asked
+    /// again after a lost answer it says `false`.
+    fn forget_server(&self, seen: &ServerRow) -> Result<bool>;
     /// Takes this server's row out where id and epoch match and frees its
     /// claims. Returns how many. Where they do not match (declared dead, or
     /// started anew meanwhile) only this epoch's claims are freed.

@@ -222,6 +222,28 @@ fn who_joins_a_group_while_it_is_dissolved_finds_it_gone() {
 }
 
 #[test]
+fn a_server_that_starts_while_it_is_forgotten_stays() {
+    let server = MariaDb::shared();
+    let options = server.fresh_options();
+    let store = MysqlStore::open(options.clone()).unwrap();
+    store.start_server("one:6000", 5).unwrap();
+    let seen = store.servers().unwrap().remove(0);
+    let mut other = server.connect(&options.url);
+    let mut looker = server.connect(&options.url);
+    other.query_drop("START TRANSACTION").unwrap();
+    other.query_drop("UPDATE Server SET epoch = 9, beat = 0").unwrap();
+
+    let forgotten = std::thread::scope(|scope| {
+        let call = scope.spawn(|| store.forget_server(&seen));
+        wait_for_statement(&mut looker, "SELECT id FROM `Server`");
+        other.query_drop("COMMIT").unwrap();
+        call.join().unwrap()
+    });
+    assert!(!forgotten.unwrap());
+    assert_eq!(store.servers().unwrap()[0].epoch, 9);
+}
+
+#[test]
 fn numbers_that_have_run_out_are_an_internal_error() {
     let server = MariaDb::shared();
     let options = server.fresh_options();

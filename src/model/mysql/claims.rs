@@ -120,6 +120,19 @@ pub(super) fn declare_dead(db: &mut DbConn, seen: &ServerRow) -> Attempt<Option<
     free_all(db, &seen.id).map(Some)
 }
 
+pub(super) fn forget_server(db: &mut DbConn, seen: &ServerRow) -> Attempt<bool> {
+    // The row first: a start or a beat of this id waits for it, or was before.
+    let sql = "SELECT id FROM `Server` WHERE id = ? AND epoch = ? AND beat = ? FOR UPDATE";
+    if db.first::<(String,)>(sql, (&*seen.id, seen.epoch, seen.beat))?.is_none() {
+        return Ok(false);
+    }
+    let sql = "SELECT id FROM `User` WHERE claim_server = ? LIMIT 1";
+    if db.first::<(i64,)>(sql, (&*seen.id,))?.is_some() {
+        return Ok(false);
+    }
+    Ok(db.change("DELETE FROM `Server` WHERE id = ?", (&*seen.id,))? > 0)
+}
+
 pub(super) fn stop_server(db: &mut DbConn, id: &str, epoch: i64) -> Attempt<u64> {
     match db.change("DELETE FROM `Server` WHERE id = ? AND epoch = ?", (id, epoch))? {
         0 => free_epoch(db, id, epoch),

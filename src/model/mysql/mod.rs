@@ -238,6 +238,9 @@ impl Store for MysqlStore {
     fn declare_dead(&self, seen: &ServerRow) -> Result<Option<u64>> {
         self.transaction(|db| claims::declare_dead(db, seen))
     }
+    fn forget_server(&self, seen: &ServerRow) -> Result<bool> {
+        self.transaction(|db| claims::forget_server(db, seen))
+    }
     fn stop_server(&self, id: &str, epoch: i64) -> Result<u64> {
         self.transaction(|db| claims::stop_server(db, id, epoch))
     }

@@ -99,6 +99,12 @@ pub(super) fn declare_dead(conn: &Connection, seen: &ServerRow) -> Attempt<Optio
     free_all(conn, &seen.id).map(Some)
 }
 
+pub(super) fn forget_server(conn: &Connection, seen: &ServerRow) -> Attempt<bool> {
+    let sql = "DELETE FROM Server WHERE id = ?1 AND epoch = ?2 AND beat = ?3 \
+         AND NOT EXISTS (SELECT 1 FROM User WHERE claim_server = ?1)";
+    Ok(change(conn, sql, (&*seen.id, seen.epoch, seen.beat))? > 0)
+}
+
 pub(super) fn stop_server(conn: &Connection, id: &str, epoch: i64) -> Attempt<u64> {
     match change(conn, "DELETE FROM Server WHERE id = ?1 AND epoch = ?2", (id, epoch))? {
         0 => free_epoch(conn, id, epoch),

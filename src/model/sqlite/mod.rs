@@ -171,6 +171,9 @@ impl Store for SqliteStore {
     fn declare_dead(&self, seen: &ServerRow) -> Result<Option<u64>> {
         self.write(|conn| claims::declare_dead(conn, seen))
     }
+    fn forget_server(&self, seen: &ServerRow) -> Result<bool> {
+        self.write(|conn| claims::forget_server(conn, seen))
+    }
     fn stop_server(&self, id: &str, epoch: i64) -> Result<u64> {
         self.write(|conn| claims::stop_server(conn, id, epoch))
     }

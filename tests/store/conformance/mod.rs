@@ -48,6 +48,10 @@ macro_rules! for_each_case {
                 of_two_observers_one_declares_the_death,
                 a_stop_takes_out_the_row_and_its_claims,
                 a_stop_after_a_new_start_leaves_the_new_life_alone,
+                a_dead_server_is_forgotten,
+                a_server_that_has_changed_since_it_was_seen_is_not_forgotten,
+                a_server_that_a_claim_names_is_not_forgotten,
+                of_two_observers_one_forgets_the_server,
                 server_ids_are_compared_exactly,
             ]
             friends: [

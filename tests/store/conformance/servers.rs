@@ -117,6 +117,68 @@ pub fn a_stop_after_a_new_start_leaves_the_new_life_alone(store: &dyn Store) {
     assert_eq!(state(store, bob), UserState::Offline);
 }
 
+pub fn a_dead_server_is_forgotten(store: &dyn Store) {
+    let alice = user(store, "alice");
+    store.start_server("one:6000", 5).unwrap();
+    store.start_server("two:6002", 6).unwrap();
+    take(store, alice, &claim("one:6000", 5, 1));
+    store.declare_dead(&row(store, "one:6000").unwrap()).unwrap();
+    let seen = row(store, "one:6000").unwrap();
+
+    assert!(store.forget_server(&seen).unwrap());
+    assert_eq!(row(store, "one:6000"), None);
+    expect_row(store, "two:6002", 6, 0);
+    assert!(!store.forget_server(&seen).unwrap(), "a second time");
+    // It hung only: it finds its life over, as after a declaration of death.
+    assert!(!store.beat("one:6000", 5).unwrap());
+    assert_eq!(store.start_server("one:6000", 9).unwrap(), 0);
+}
+
+pub fn a_server_that_has_changed_since_it_was_seen_is_not_forgotten(store: &dyn Store) {
+    store.start_server("one:6000", 5).unwrap();
+    let seen = row(store, "one:6000").unwrap();
+    assert!(store.beat("one:6000", 5).unwrap());
+    assert!(!store.forget_server(&seen).unwrap(), "it beats");
+    expect_row(store, "one:6000", 5, 1);
+
+    let seen = row(store, "one:6000").unwrap();
+    store.declare_dead(&seen).unwrap();
+    assert!(!store.forget_server(&seen).unwrap(), "it was declared dead just now");
+    expect_row(store, "one:6000", 6, 1);
+
+    let seen = row(store, "one:6000").unwrap();
+    store.start_server("one:6000", 9).unwrap();
+    assert!(!store.forget_server(&seen).unwrap(), "it started again");
+    expect_row(store, "one:6000", 9, 0);
+    let nobody = ServerRow { id: "three:1".into(), epoch: 5, beat: 0 };
+    assert!(!store.forget_server(&nobody).unwrap());
+}
+
+pub fn a_server_that_a_claim_names_is_not_forgotten(store: &dyn Store) {
+    let [alice, bob] = ["alice", "bob"].map(|name| user(store, name));
+    store.start_server("one:6000", 5).unwrap();
+    let seen = row(store, "one:6000").unwrap();
+    let old = claim("one:6000", 3, 1);
+    take(store, alice, &old);
+    take(store, bob, &claim("two:6002", 5, 1));
+    assert!(!store.forget_server(&seen).unwrap());
+    expect_row(store, "one:6000", 5, 0);
+
+    assert!(store.release_claim(alice, &old).unwrap());
+    assert!(store.forget_server(&seen).unwrap(), "another server's claim is no hindrance");
+}
+
+pub fn of_two_observers_one_forgets_the_server(store: &dyn Store) {
+    for round in 0..5 {
+        let id = format!("server {round}");
+        store.start_server(&id, 5).unwrap();
+        let seen = row(store, &id).unwrap();
+        let mut outcomes = at_once(2, |_| store.forget_server(&seen).unwrap());
+        outcomes.sort();
+        assert_eq!(outcomes, [false, true]);
+    }
+}
+
 pub fn server_ids_are_compared_exactly(store: &dyn Store) {
     let ids = ["[::1]:6000", "one", "ONE", "öne", "it's; --"];
     for (epoch, id) in (1..).zip(ids) {
