@@ -68,6 +68,19 @@ CREATE TABLE IF NOT EXISTS `Server` (
     PRIMARY KEY (`id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
+-- One row for each login that may be resumed: the SHA-256 of its token, and
+-- the second since 1970, by the database's clock, in which its life ends.
+CREATE TABLE IF NOT EXISTS `LoginToken` (
+    `id` BIGINT NOT NULL AUTO_INCREMENT,
+    `userid` INT NOT NULL,
+    `hash` BINARY(32) NOT NULL,
+    `expires` BIGINT NOT NULL,
+    PRIMARY KEY (`id`),
+    UNIQUE KEY `LoginToken_hash` (`hash`),
+    KEY `LoginToken_userid` (`userid`),
+    KEY `LoginToken_expires` (`expires`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
 -- Which steps of the schema this database has.
 CREATE TABLE IF NOT EXISTS `SchemaMigration` (
     `number` INT NOT NULL,
@@ -75,4 +88,4 @@ CREATE TABLE IF NOT EXISTS `SchemaMigration` (
     PRIMARY KEY (`number`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
-INSERT IGNORE INTO `SchemaMigration` (`number`) VALUES (1);
+INSERT IGNORE INTO `SchemaMigration` (`number`) VALUES (1), (2);

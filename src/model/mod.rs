@@ -1,5 +1,5 @@
-//! What is kept: users, friendships, groups, missed messages, and who holds
-//! which user's login. The rules of chat live in `service`; here is only what
+//! What is kept: users, friendships, groups, missed messages, tokens, and who
+//! holds which user's login. The rules of chat live in `service`; here is only what
 //! a database can promise.
 //!
 //! Two implementations of [`Store`] pass one conformance suite: [`mysql`] for
@@ -13,10 +13,12 @@ pub mod mysql;
 pub mod offline;
 pub mod sqlite;
 pub mod store;
+pub mod token;
 pub mod user;
 
 pub use claim::{Claim, ClaimOutcome, HeldClaim, ServerId, ServerRow};
 pub use group::{Group, GroupId, GroupMember, GroupRole};
 pub use offline::{OfflineOp, OfflinePage, OfflineRow, Pushed};
 pub use store::{Store, StoreError};
+pub use token::{TOKEN_LIFETIME, TokenHash};
 pub use user::{Credentials, User, UserId, UserState};

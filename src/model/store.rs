@@ -3,7 +3,7 @@
 
 use super::{
     Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, Pushed,
-    ServerRow, User, UserId,
+    ServerRow, TokenHash, User, UserId,
 };
 
 /// Why a call to a [`Store`] did not do what was asked.
@@ -54,11 +54,12 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// A database behind the chat service.
 ///
-/// Every method is one transaction: it happened whole or not at all. Every
-/// method may return [`StoreError::Unavailable`] or [`StoreError::Internal`];
-/// others are named where they can occur. After `Unavailable` a change may
-/// still have been made (the answer was lost): claims and missed messages can
-/// simply be asked for again, the rest tells by its "already" and "not" errors.
+/// Every method but [`Store::refresh_tokens`] is one transaction: it happened
+/// whole or not at all. Every method may return [`StoreError::Unavailable`] or
+/// [`StoreError::Internal`]; others are named where they can occur. After
+/// `Unavailable` a change may still have been made (the answer was lost):
+/// claims, tokens and missed messages can simply be asked for again, the rest
+/// tells by its "already" and "not" errors.
 ///
 /// Lengths and spellings are the caller's to check; a text longer than its
 /// column is refused as `Internal`, never cut.
@@ -116,6 +117,37 @@ pub trait Store: Send + Sync {
     /// claims. Returns how many. Where they do not match (declared dead, or
     /// started anew meanwhile) only this epoch's claims are freed.
     fn stop_server(&self, id: &str, epoch: i64) -> Result<u64>;
+
+    // ---- login tokens ----
+
+    /// The user's name, if this token is this user's and has not expired.
+    fn token_user(&self, user: UserId, token: &TokenHash) -> Result<Option<String>>;
+    /// Makes `new` valid for [`TOKEN_LIFETIME`] from now. With `presented` (a
+    /// login by that token) that one stays valid too, its life beginning anew,
+    /// and all other tokens of the user go. Without (a login by password) the
+    /// user's newest three others stay as they are, older ones go. May be
+    /// repeated with the same `new`: then tokens made after it stay.
+    /// Errors: `NoSuchUser`.
+    ///
+    /// [`TOKEN_LIFETIME`]: super::TOKEN_LIFETIME
+    fn add_token(&self, user: UserId, new: &TokenHash, presented: Option<&TokenHash>)
+    -> Result<()>;
+    /// Deletes the user's tokens that were made before this one; made, not
+    /// used, so that a late repeat never ends a newer login's. Nothing if this
+    /// one is not there.
+    fn drop_older_tokens(&self, user: UserId, token: &TokenHash) -> Result<()>;
+    /// Deletes this token of the user's and all made before it: a log-out.
+    /// Nothing if this one is not there.
+    fn drop_tokens_until(&self, user: UserId, token: &TokenHash) -> Result<()>;
+    /// The tokens of all users claimed by this server and epoch live for
+    /// [`TOKEN_LIFETIME`] from now: being online is use. Tokens that have
+    /// expired stay so, and are deleted, whosever they are, up to 10,000. Not
+    /// one transaction but many small ones, so that no login waits; what an
+    /// error leaves undone the next call does. Each of the tokens is a row to
+    /// write: to be called now and then, not with every beat.
+    ///
+    /// [`TOKEN_LIFETIME`]: super::TOKEN_LIFETIME
+    fn refresh_tokens(&self, server: &str, epoch: i64) -> Result<()>;
 
     // ---- friends ----
 

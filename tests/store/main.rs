@@ -7,17 +7,19 @@ mod conformance;
 mod mariadb;
 mod mysql_faults;
 mod mysql_schema;
+mod mysql_tokens;
 mod sqlite_file;
 #[path = "../support/mod.rs"]
 mod support;
 
-/// Makes each case a test that hands it to the `with_store` around it.
+/// Makes each case a test that hands it to the `with_store` or
+/// `with_back_door` around it.
 macro_rules! tests {
-    ($($part:ident: [$($case:ident,)*])*) => {
+    ($($part:ident $with:ident: [$($case:ident,)*])*) => {
         $(mod $part {
             $(#[test]
             fn $case() {
-                super::with_store(crate::conformance::$part::$case);
+                super::$with(crate::conformance::$part::$case);
             })*
         })*
     };
@@ -27,12 +29,33 @@ macro_rules! tests {
 mod sqlite {
     use cluster_chat::model::Store;
     use cluster_chat::model::sqlite::SqliteStore;
+    use rusqlite::Connection;
+
+    use crate::conformance::BackDoor;
 
     crate::conformance::for_each_case!(tests);
 
     fn with_store(case: impl Fn(&dyn Store)) {
+        with_back_door(|store, _| case(store));
+    }
+
+    fn with_back_door(case: impl Fn(&dyn Store, &dyn BackDoor)) {
         let dir = tempfile::tempdir().unwrap();
-        case(&SqliteStore::open(&dir.path().join("chat.db")).unwrap());
+        let path = dir.path().join("chat.db");
+        let store = SqliteStore::open(&path).unwrap();
+        case(&store, &Path(path));
+    }
+
+    struct Path(std::path::PathBuf);
+
+    impl BackDoor for Path {
+        fn run(&self, sql: &str) {
+            Connection::open(&self.0).unwrap().execute_batch(sql).unwrap();
+        }
+        fn number(&self, sql: &str) -> i64 {
+            let conn = Connection::open(&self.0).unwrap();
+            conn.query_row(sql, [], |row| row.get(0)).unwrap()
+        }
     }
 }
 
@@ -41,11 +64,31 @@ mod mysql {
     use cluster_chat::model::Store;
     use cluster_chat::model::mysql::MysqlStore;
 
+    use mysql::prelude::Queryable;
+
+    use crate::conformance::BackDoor;
     use crate::mariadb::MariaDb;
 
     crate::conformance::for_each_case!(tests);
 
     fn with_store(case: impl Fn(&dyn Store)) {
         case(&MysqlStore::open(MariaDb::shared().fresh_options()).unwrap());
+    }
+
+    fn with_back_door(case: impl Fn(&dyn Store, &dyn BackDoor)) {
+        let options = MariaDb::shared().fresh_options();
+        let store = MysqlStore::open(options.clone()).unwrap();
+        case(&store, &Url(options.url));
+    }
+
+    struct Url(String);
+
+    impl BackDoor for Url {
+        fn run(&self, sql: &str) {
+            MariaDb::shared().connect(&self.0).query_drop(sql).unwrap();
+        }
+        fn number(&self, sql: &str) -> i64 {
+            MariaDb::shared().connect(&self.0).query_first(sql).unwrap().unwrap()
+        }
     }
 }

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Waits until a statement that begins like this is under way in the database
 /// of `looker`, where somebody else holds the rows it wants. (`innodb_trx`
 /// would tell more, but is not brought up to date while one asks all the time.)
-fn wait_for_statement(looker: &mut mysql::Conn, beginning: &str) {
+pub fn wait_for_statement(looker: &mut mysql::Conn, beginning: &str) {
     eventually(&format!("{beginning:?} is under way"), PATIENCE, || {
         let sql = "SELECT COUNT(*) FROM information_schema.processlist \
              WHERE db = DATABASE() AND info LIKE CONCAT(?, '%')";

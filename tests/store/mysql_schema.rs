@@ -1,13 +1,14 @@
 //! How a MySQL database gets its schema: by the server, by hand, by several
 //! servers at once, and when it had better not.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use cluster_chat::model::mysql::{MysqlOptions, MysqlStore};
-use cluster_chat::model::{Store, StoreError};
+use cluster_chat::model::{Store, StoreError, UserId};
 use mysql::prelude::Queryable;
 
-use crate::conformance::{assert_refused, at_once, user};
+use crate::conformance::{assert_refused, at_once, expect_version_1_rows, user};
 use crate::mariadb::MariaDb;
 
 fn database_of(url: &str) -> &str {
@@ -16,7 +17,19 @@ fn database_of(url: &str) -> &str {
 
 /// What a person does: `mysql <database> < sql/schema.sql`.
 fn load_by_hand(server: &MariaDb, url: &str) {
-    let schema = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/schema.sql"));
+    load(server, url, "sql/schema.sql");
+}
+
+/// A database as version 1 of the schema made it, with somebody in it.
+fn version_1(server: &MariaDb) -> MysqlOptions {
+    let url = server.fresh_url();
+    server.admin(&format!("CREATE DATABASE {}", database_of(&url)));
+    load(server, &url, "tests/store/version_1/mysql.sql");
+    MysqlOptions::new(url)
+}
+
+fn load(server: &MariaDb, url: &str, file: &str) {
+    let schema = std::fs::File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(file));
     let status = Command::new("mariadb")
         .args(["--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-u", "root"])
         .arg(format!("--port={}", server.port()))
@@ -112,6 +125,37 @@ fn what_was_stored_is_there_at_the_next_start() {
     let alice = user(&MysqlStore::open(options.clone()).unwrap(), "alice");
     let store = MysqlStore::open(options).unwrap();
     assert_eq!(store.user(alice).unwrap().unwrap().name, "alice");
+}
+
+#[test]
+fn a_database_of_version_1_is_brought_up_to_date_with_all_that_is_in_it() {
+    let server = MariaDb::shared();
+    let fresh = server.fresh_options();
+    MysqlStore::open(fresh.clone()).unwrap();
+    let made = describe(server, &fresh.url);
+
+    let options = version_1(server);
+    assert_ne!(describe(server, &options.url), made);
+    expect_version_1_rows(&MysqlStore::open(options.clone()).unwrap());
+    assert_eq!(describe(server, &options.url), made);
+
+    // By a person, for a server that may not change the schema.
+    let options = version_1(server);
+    load_by_hand(server, &options.url);
+    assert_eq!(describe(server, &options.url), made);
+    expect_version_1_rows(&MysqlStore::open(options).unwrap());
+}
+
+#[test]
+fn servers_that_bring_one_database_up_to_date_at_once_all_succeed() {
+    let server = MariaDb::shared();
+    for _ in 0..3 {
+        let options = version_1(server);
+        let stores = at_once(6, |_| MysqlStore::open(options.clone()).map_err(|e| e.to_string()));
+        for store in stores {
+            assert!(store.unwrap().user(UserId(1)).unwrap().is_some());
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use cluster_chat::model::sqlite::SqliteStore;
 use cluster_chat::model::{Store, StoreError, UserId};
 
-use crate::conformance::{assert_refused, user};
+use crate::conformance::{assert_refused, expect_version_1_rows, user};
 
 fn misconfigured(path: &Path) -> String {
     match SqliteStore::open(path).map(drop) {
@@ -36,6 +36,30 @@ fn what_was_stored_is_there_at_the_next_start() {
     let alice = user(&SqliteStore::open(&path).unwrap(), "alice");
     let store = SqliteStore::open(&path).unwrap();
     assert_eq!(store.user(alice).unwrap().unwrap().name, "alice");
+}
+
+/// Everything that a file's schema consists of.
+fn describe(path: &Path) -> Vec<String> {
+    let conn = rusqlite::Connection::open(path).unwrap();
+    let sql = "SELECT COALESCE(sql, name) FROM sqlite_schema \
+         UNION ALL SELECT 'migration ' || number FROM SchemaMigration ORDER BY 1";
+    let mut statement = conn.prepare(sql).unwrap();
+    let lines = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    // However a statement is broken into lines.
+    lines.map(|line| line.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn a_file_of_version_1_is_brought_up_to_date_with_all_that_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fresh, old) = (dir.path().join("fresh.db"), dir.path().join("old.db"));
+    drop(SqliteStore::open(&fresh).unwrap());
+    edit(&old, include_str!("version_1/sqlite.sql"));
+    assert_ne!(describe(&old), describe(&fresh));
+    for _ in 0..2 {
+        expect_version_1_rows(&SqliteStore::open(&old).unwrap());
+        assert_eq!(describe(&old), describe(&fresh));
+    }
 }
 
 #[test]

@@ -10,6 +10,9 @@ use mysql::Value;
 /// of the list.
 pub(super) const FORM_IDS: [usize; 4] = [512, 64, 8, 1];
 
+/// So many numbers fill one statement.
+pub(super) const LARGEST_FORM: usize = FORM_IDS[0];
+
 /// One statement in all its sizes, made by [`id_forms!`].
 pub(super) type IdForms = LazyLock<[String; FORM_IDS.len()]>;
 

@@ -23,10 +23,11 @@ const LOCK_SECONDS: u64 = 300;
 
 /// Every step, oldest first. MySQL commits each of these statements by
 /// itself: write them so that they can be repeated.
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    statements: &[
-        "CREATE TABLE IF NOT EXISTS `User` (
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        statements: &[
+            "CREATE TABLE IF NOT EXISTS `User` (
             `id` INT NOT NULL AUTO_INCREMENT,
             `name` VARCHAR(50) NOT NULL,
             `password` VARCHAR(255) NOT NULL,
@@ -38,27 +39,27 @@ const MIGRATIONS: &[Migration] = &[Migration {
             UNIQUE KEY `User_name` (`name`),
             KEY `User_claim` (`claim_server`, `claim_epoch`)
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
-        "CREATE TABLE IF NOT EXISTS `Friend` (
+            "CREATE TABLE IF NOT EXISTS `Friend` (
             `userid` INT NOT NULL,
             `friendid` INT NOT NULL,
             PRIMARY KEY (`userid`, `friendid`),
             KEY `Friend_reverse` (`friendid`)
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
-        "CREATE TABLE IF NOT EXISTS `AllGroup` (
+            "CREATE TABLE IF NOT EXISTS `AllGroup` (
             `id` INT NOT NULL AUTO_INCREMENT,
             `groupname` VARCHAR(50) NOT NULL,
             `groupdesc` VARCHAR(200) NOT NULL DEFAULT '',
             PRIMARY KEY (`id`),
             UNIQUE KEY `AllGroup_groupname` (`groupname`)
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
-        "CREATE TABLE IF NOT EXISTS `GroupUser` (
+            "CREATE TABLE IF NOT EXISTS `GroupUser` (
             `groupid` INT NOT NULL,
             `userid` INT NOT NULL,
             `grouprole` ENUM('creator','normal') NOT NULL DEFAULT 'normal',
             PRIMARY KEY (`groupid`, `userid`),
             KEY `GroupUser_userid` (`userid`)
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
-        "CREATE TABLE IF NOT EXISTS `OfflineMessage` (
+            "CREATE TABLE IF NOT EXISTS `OfflineMessage` (
             `id` BIGINT NOT NULL AUTO_INCREMENT,
             `userid` INT NOT NULL,
             `sender` INT NOT NULL,
@@ -68,14 +69,28 @@ const MIGRATIONS: &[Migration] = &[Migration {
             UNIQUE KEY `OfflineMessage_mid` (`userid`, `sender`, `mid`),
             KEY `OfflineMessage_page` (`userid`, `id`)
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
-        "CREATE TABLE IF NOT EXISTS `Server` (
+            "CREATE TABLE IF NOT EXISTS `Server` (
             `id` VARCHAR(255) NOT NULL,
             `epoch` BIGINT NOT NULL,
             `beat` BIGINT NOT NULL,
             PRIMARY KEY (`id`)
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
-    ],
-}];
+        ],
+    },
+    Migration {
+        number: 2,
+        statements: &["CREATE TABLE IF NOT EXISTS `LoginToken` (
+            `id` BIGINT NOT NULL AUTO_INCREMENT,
+            `userid` INT NOT NULL,
+            `hash` BINARY(32) NOT NULL,
+            `expires` BIGINT NOT NULL,
+            PRIMARY KEY (`id`),
+            UNIQUE KEY `LoginToken_hash` (`hash`),
+            KEY `LoginToken_userid` (`userid`),
+            KEY `LoginToken_expires` (`expires`)
+        ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"],
+    },
+];
 
 const CREATE_RECORD: &str = "CREATE TABLE IF NOT EXISTS `SchemaMigration` (
         `number` INT NOT NULL,
@@ -91,6 +106,7 @@ const COLUMNS: &[(&str, &str)] = &[
     ("GroupUser", "groupid, userid, grouprole"),
     ("OfflineMessage", "id, userid, sender, mid, message"),
     ("Server", "id, epoch, beat"),
+    ("LoginToken", "id, userid, hash, expires"),
 ];
 
 /// One attempt to connect; creates the target's database if it is missing.

@@ -3,7 +3,7 @@
 //! ```text
 //! MysqlStore ─▶ Circuit (after a time-out: fail at once)
 //!            ─▶ Pool ─▶ Lease (one connection, one transaction)
-//!            ─▶ accounts, claims, friends, groups, offline: the statements
+//!            ─▶ accounts, claims, friends, groups, offline, tokens: the statements
 //! ```
 //!
 //! Any number of threads may call at once; up to `pool_size` transactions run
@@ -22,6 +22,7 @@ mod ids;
 mod migrate;
 mod offline;
 mod pool;
+mod tokens;
 
 use std::time::{Duration, Instant};
 
@@ -32,11 +33,12 @@ use mysql::{Params, from_row_opt};
 use self::circuit::{BACK_OFF, Circuit, Verdict};
 use self::connect::{DbConn, Target};
 use self::fault::Fault;
+use self::ids::LARGEST_FORM;
 use self::pool::Pool;
 use super::store::Result;
 use super::{
     Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, Pushed,
-    ServerRow, Store, StoreError, User, UserId,
+    ServerRow, Store, StoreError, TokenHash, User, UserId,
 };
 
 pub use self::connect::describe_url;
@@ -243,6 +245,35 @@ impl Store for MysqlStore {
     }
     fn stop_server(&self, id: &str, epoch: i64) -> Result<u64> {
         self.transaction(|db| claims::stop_server(db, id, epoch))
+    }
+
+    fn token_user(&self, user: UserId, token: &TokenHash) -> Result<Option<String>> {
+        self.run(|db| tokens::user_of(db, user, token))
+    }
+    fn add_token(
+        &self,
+        user: UserId,
+        new: &TokenHash,
+        presented: Option<&TokenHash>,
+    ) -> Result<()> {
+        self.transaction(|db| tokens::add(db, user, new, presented))
+    }
+    fn drop_older_tokens(&self, user: UserId, token: &TokenHash) -> Result<()> {
+        self.transaction(|db| tokens::drop_older(db, user, token))
+    }
+    fn drop_tokens_until(&self, user: UserId, token: &TokenHash) -> Result<()> {
+        self.transaction(|db| tokens::drop_until(db, user, token))
+    }
+    fn refresh_tokens(&self, server: &str, epoch: i64) -> Result<()> {
+        let online = self.run(|db| tokens::of_claimed(db, server, epoch))?;
+        for some in online.chunks(LARGEST_FORM) {
+            self.run(|db| tokens::renew(db, some))?;
+        }
+        let expired = self.run(tokens::expired)?;
+        for some in expired.chunks(LARGEST_FORM) {
+            self.run(|db| tokens::delete_expired(db, some))?;
+        }
+        Ok(())
     }
 
     fn add_friend(&self, user: UserId, friend: UserId) -> Result<User> {

@@ -12,10 +12,11 @@ use super::{Attempt, Fault, change, first, write_on};
 use crate::model::StoreError;
 use crate::model::migration::{Migration, pending};
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    statements: &[
-        "CREATE TABLE User (
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        statements: &[
+            "CREATE TABLE User (
             id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 2147483647),
             name TEXT NOT NULL UNIQUE CHECK (length(name) <= 50),
             password TEXT NOT NULL CHECK (length(password) <= 255),
@@ -24,26 +25,26 @@ const MIGRATIONS: &[Migration] = &[Migration {
             claim_epoch INTEGER,
             claim_number INTEGER
         ) STRICT",
-        "CREATE INDEX User_claim ON User (claim_server, claim_epoch)",
-        "CREATE TABLE Friend (
+            "CREATE INDEX User_claim ON User (claim_server, claim_epoch)",
+            "CREATE TABLE Friend (
             userid INTEGER NOT NULL,
             friendid INTEGER NOT NULL,
             PRIMARY KEY (userid, friendid)
         ) STRICT, WITHOUT ROWID",
-        "CREATE INDEX Friend_reverse ON Friend (friendid)",
-        "CREATE TABLE AllGroup (
+            "CREATE INDEX Friend_reverse ON Friend (friendid)",
+            "CREATE TABLE AllGroup (
             id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 2147483647),
             groupname TEXT NOT NULL UNIQUE CHECK (length(groupname) <= 50),
             groupdesc TEXT NOT NULL DEFAULT '' CHECK (length(groupdesc) <= 200)
         ) STRICT",
-        "CREATE TABLE GroupUser (
+            "CREATE TABLE GroupUser (
             groupid INTEGER NOT NULL,
             userid INTEGER NOT NULL,
             grouprole TEXT NOT NULL DEFAULT 'normal' CHECK (grouprole IN ('creator', 'normal')),
             PRIMARY KEY (groupid, userid)
         ) STRICT, WITHOUT ROWID",
-        "CREATE INDEX GroupUser_userid ON GroupUser (userid)",
-        "CREATE TABLE OfflineMessage (
+            "CREATE INDEX GroupUser_userid ON GroupUser (userid)",
+            "CREATE TABLE OfflineMessage (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             userid INTEGER NOT NULL,
             sender INTEGER NOT NULL,
@@ -51,14 +52,28 @@ const MIGRATIONS: &[Migration] = &[Migration {
             message TEXT NOT NULL,
             UNIQUE (userid, sender, mid)
         ) STRICT",
-        "CREATE INDEX OfflineMessage_page ON OfflineMessage (userid, id)",
-        "CREATE TABLE Server (
+            "CREATE INDEX OfflineMessage_page ON OfflineMessage (userid, id)",
+            "CREATE TABLE Server (
             id TEXT PRIMARY KEY CHECK (length(id) <= 255),
             epoch INTEGER NOT NULL,
             beat INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID",
-    ],
-}];
+        ],
+    },
+    Migration {
+        number: 2,
+        statements: &[
+            "CREATE TABLE LoginToken (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            userid INTEGER NOT NULL,
+            hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+            expires INTEGER NOT NULL
+        ) STRICT",
+            "CREATE INDEX LoginToken_userid ON LoginToken (userid)",
+            "CREATE INDEX LoginToken_expires ON LoginToken (expires)",
+        ],
+    },
+];
 
 const CREATE_RECORD: &str = "CREATE TABLE IF NOT EXISTS SchemaMigration (
         number INTEGER PRIMARY KEY,

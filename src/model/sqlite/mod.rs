@@ -14,6 +14,7 @@ mod groups;
 mod migrate;
 mod offline;
 mod open;
+mod tokens;
 
 use std::fs::File;
 use std::path::Path;
@@ -26,7 +27,7 @@ use self::fault::Fault;
 use super::store::Result;
 use super::{
     Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, Pushed,
-    ServerRow, Store, User, UserId,
+    ServerRow, Store, TokenHash, User, UserId,
 };
 
 /// Connections that read beside the one that writes.
@@ -176,6 +177,35 @@ impl Store for SqliteStore {
     }
     fn stop_server(&self, id: &str, epoch: i64) -> Result<u64> {
         self.write(|conn| claims::stop_server(conn, id, epoch))
+    }
+
+    fn token_user(&self, user: UserId, token: &TokenHash) -> Result<Option<String>> {
+        self.read(|conn| tokens::user_of(conn, user, token))
+    }
+    fn add_token(
+        &self,
+        user: UserId,
+        new: &TokenHash,
+        presented: Option<&TokenHash>,
+    ) -> Result<()> {
+        self.write(|conn| tokens::add(conn, user, new, presented))
+    }
+    fn drop_older_tokens(&self, user: UserId, token: &TokenHash) -> Result<()> {
+        self.write(|conn| tokens::drop_older(conn, user, token))
+    }
+    fn drop_tokens_until(&self, user: UserId, token: &TokenHash) -> Result<()> {
+        self.write(|conn| tokens::drop_until(conn, user, token))
+    }
+    fn refresh_tokens(&self, server: &str, epoch: i64) -> Result<()> {
+        let online = self.read(|conn| tokens::of_claimed(conn, server, epoch))?;
+        for some in online.chunks(tokens::AT_ONCE) {
+            self.write(|conn| tokens::renew(conn, some))?;
+        }
+        let expired = self.read(tokens::expired)?;
+        for some in expired.chunks(tokens::AT_ONCE) {
+            self.write(|conn| tokens::delete_expired(conn, some))?;
+        }
+        Ok(())
     }
 
     fn add_friend(&self, user: UserId, friend: UserId) -> Result<User> {

@@ -8,16 +8,19 @@ pub mod friends;
 pub mod groups;
 pub mod offline;
 pub mod servers;
+pub mod tokens;
 
 use std::sync::Barrier;
 
-use cluster_chat::model::{Claim, ClaimOutcome, Store, UserId, UserState};
+use cluster_chat::model::{
+    Claim, ClaimOutcome, HeldClaim, Pushed, ServerRow, Store, TokenHash, UserId, UserState,
+};
 
 /// Calls `$make!` with every part and its cases.
 macro_rules! for_each_case {
     ($make:ident) => {
         $make! {
-            accounts: [
+            accounts with_store: [
                 a_new_user_is_found_by_number_and_by_name,
                 a_taken_name_is_refused,
                 names_that_only_look_alike_are_different,
@@ -26,7 +29,7 @@ macro_rules! for_each_case {
                 a_name_longer_than_its_column_is_refused_not_cut,
                 one_name_asked_for_by_many_at_once_goes_to_one,
             ]
-            claims: [
+            claims with_store: [
                 the_first_login_takes_the_claim_and_shows_online,
                 a_second_login_is_told_who_holds_the_claim,
                 a_claim_asked_for_again_still_stands,
@@ -39,7 +42,7 @@ macro_rules! for_each_case {
                 of_eight_logins_at_once_exactly_one_wins,
                 of_eight_takeovers_at_once_exactly_one_wins,
             ]
-            servers: [
+            servers with_store: [
                 a_start_frees_what_the_id_left_behind_and_nothing_else,
                 a_new_start_replaces_the_former_life,
                 a_beat_raises_only_its_own_row,
@@ -54,7 +57,26 @@ macro_rules! for_each_case {
                 of_two_observers_one_forgets_the_server,
                 server_ids_are_compared_exactly,
             ]
-            friends: [
+            tokens with_back_door: [
+                a_token_is_good_for_its_user_and_for_nobody_else,
+                tokens_go_by_all_their_bits,
+                a_token_expires_a_week_after_its_making,
+                a_password_login_leaves_the_newest_three_others,
+                a_token_login_leaves_the_token_it_came_with_and_no_other,
+                a_token_login_renews_the_token_it_came_with,
+                a_login_may_be_repeated,
+                a_login_repeated_late_does_not_end_a_newer_one,
+                a_token_of_nobody_or_of_two_is_refused,
+                the_first_word_after_a_login_ends_what_was_before_it,
+                a_log_out_ends_a_token_and_what_was_before_it,
+                a_token_that_is_not_there_ends_nothing,
+                being_online_is_use,
+                what_has_expired_is_not_brought_back,
+                tokens_that_have_expired_are_removed_ten_thousand_at_a_time,
+                many_log_in_at_once_while_tokens_are_refreshed,
+                of_one_users_logins_at_once_no_more_stay_than_should,
+            ]
+            friends with_store: [
                 a_friendship_has_two_sides,
                 friends_come_ordered_with_their_state,
                 a_second_friendship_of_the_same_two_is_refused,
@@ -63,7 +85,7 @@ macro_rules! for_each_case {
                 two_who_befriend_each_other_at_once_become_friends_once,
                 making_and_ending_crosswise_leaves_both_sides_alike,
             ]
-            groups: [
+            groups with_store: [
                 a_new_group_has_its_creator_in_it,
                 a_taken_group_name_is_refused,
                 who_joins_gets_the_whole_group,
@@ -74,7 +96,7 @@ macro_rules! for_each_case {
                 all_groups_come_with_all_members_in_order,
                 nobody_is_left_in_a_group_dissolved_while_others_join,
             ]
-            offline: [
+            offline with_store: [
                 messages_come_oldest_first_and_exactly,
                 the_first_of_two_with_one_mid_stands,
                 a_mid_is_the_senders_own_and_the_recipients_own,
@@ -101,6 +123,14 @@ macro_rules! for_each_case {
 }
 pub(crate) use for_each_case;
 
+/// A store's database by another way than the store, as a person's tool.
+pub trait BackDoor: Sync {
+    /// Executes a statement that both databases understand.
+    fn run(&self, sql: &str);
+    /// What a query for one number says.
+    fn number(&self, sql: &str) -> i64;
+}
+
 /// A registered user.
 pub fn user(store: &dyn Store, name: &str) -> UserId {
     store.create_user(name, "$argon2id$not-a-real-one").unwrap()
@@ -117,6 +147,28 @@ pub fn take(store: &dyn Store, user: UserId, claim: &Claim) {
 
 pub fn state(store: &dyn Store, user: UserId) -> UserState {
     store.user(user).unwrap().unwrap().state
+}
+
+/// Asserts that a store still has what `version_1/*.sql` put into its database,
+/// and that what came later can be used.
+pub fn expect_version_1_rows(store: &dyn Store) {
+    let [alice, bob] = [UserId(1), UserId(2)];
+    let found = store.credentials_by_name("alice").unwrap().unwrap();
+    assert_eq!((found.id, &*found.password_hash), (alice, "$argon2id$1"));
+    let held = store.claims_of("one:6000", 5).unwrap();
+    assert_eq!(held, [HeldClaim { user: alice, number: 7 }]);
+    assert_eq!(store.friends(alice).unwrap()[0].id, bob);
+    let groups = store.groups_of(bob).unwrap();
+    assert_eq!((&*groups[0].groupname, groups[0].users.len()), ("rust", 2));
+    let page = store.offline_page(bob, &Pushed::default(), 10, 1000).unwrap();
+    assert_eq!((&*page.rows[0].message, &*page.rows[0].mid), ("hello", &b"m"[..]));
+    let server = ServerRow { id: "one:6000".into(), epoch: 5, beat: 3 };
+    assert_eq!(store.servers().unwrap(), [server]);
+
+    let token = TokenHash([1; 32]);
+    store.add_token(bob, &token, None).unwrap();
+    assert_eq!(store.token_user(bob, &token).unwrap().as_deref(), Some("bob"));
+    store.drop_tokens_until(bob, &token).unwrap();
 }
 
 /// Runs `work` with 0, 1, … in as many threads, all let loose at one moment,
