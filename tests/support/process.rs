@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::wait::{SOON, eventually};
+
 /// What can be done to a process from outside.
 #[derive(Debug, Clone, Copy)]
 pub enum Signal {
@@ -30,6 +32,19 @@ pub fn signal(pid: u32, signal: Signal) {
     };
     let status = Command::new("kill").arg(name).arg(pid.to_string()).status().unwrap();
     assert!(status.success(), "kill {name} {pid}: {status}");
+    if matches!(signal, Signal::Stop) {
+        // A thread that is in the kernel goes on until it is out of it.
+        eventually("every thread is stopped", SOON, || all_stopped(pid));
+    }
+}
+
+fn all_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let state = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").and_then(|(_, fields)| fields.chars().next())
+    };
+    threads.into_iter().all(|thread| state(thread.unwrap()) == Some('T'))
 }
 
 /// Whether a process of this number runs. A zombie does not, once its last
