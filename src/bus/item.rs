@@ -62,13 +62,23 @@ pub enum Item {
         /// The recipient.
         user: UserId,
     },
-    /// The user's login was taken over elsewhere: end the session that holds
-    /// this claim.
+    /// The user's login was taken over by the sending server: end the session
+    /// that holds this claim, and say so when what it left is committed.
     Close {
         /// Whose session.
         user: UserId,
         /// Its claim's number.
         claim: i64,
+        /// The number of the claim that replaced it.
+        successor: i64,
+    },
+    /// A session that the receiving server has asked to be ended has ended, or
+    /// was not there, and what it left is committed.
+    Closed {
+        /// Whose session.
+        user: UserId,
+        /// The number of the claim that replaced it.
+        successor: i64,
     },
     /// A group's membership changed: drop the cached list.
     GroupChanged {

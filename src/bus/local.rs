@@ -72,6 +72,10 @@ mod tests {
         fn on_unreachable(&self, _server: &ServerId) {
             panic!("a server alone sends nothing");
         }
+        fn on_subscribed(&self) {}
+
+        fn on_keys_lost(&self) {}
+
         fn on_up(&self) {
             self.0.fetch_add(1, Ordering::SeqCst);
         }

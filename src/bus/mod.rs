@@ -64,6 +64,13 @@ pub trait BusSink: Send + Sync {
     /// Nothing that was sent to this server since it last answered can be
     /// assumed to have arrived: its channel has no subscriber, or Redis failed.
     fn on_unreachable(&self, server: &ServerId);
+    /// This server's channel is subscribed to (again), and nothing of what was
+    /// published in between has been heard. Called before the first items.
+    fn on_subscribed(&self);
+    /// Redis has lost what was written to it (flushed, or restarted without
+    /// what it held), presences among it; perhaps without a lost connection.
+    /// Also at the first heartbeat of a server that Redis has not known.
+    fn on_keys_lost(&self);
     /// This server hears its channel (again).
     fn on_up(&self);
     /// Redis is gone, or this server has not heard itself for 3 s.

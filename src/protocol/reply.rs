@@ -68,6 +68,8 @@ pub struct LoginFields<'a> {
     pub groups: &'a [Group],
     /// The JSON text of each missed message, oldest first.
     pub offlinemsg: &'a [String],
+    /// The proof of this login.
+    pub token: &'a str,
     /// Whether entries had to be left out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
@@ -229,6 +231,7 @@ mod tests {
             name: "a",
             friends: &friends,
             groups: &[],
+            token: "t",
             offlinemsg: &[],
             more: false,
         };

@@ -10,7 +10,7 @@ use super::peer::{LogOut, Peer, conn_id, session_id};
 use super::pools::Job;
 use crate::model::{OfflinePage, StoreError};
 use crate::net::{CloseReason, ConnId, Io};
-use crate::service::{Feed, GoLive, Lane, LoginId, MessageCopy, Post};
+use crate::service::{End, Feed, GoLive, Lane, LoginId, MessageCopy, Post};
 
 impl Gateway {
     /// The feed of this very login, while it may be pushed to.
@@ -72,7 +72,7 @@ impl Gateway {
         match due {
             Some(due) if due > io.now() => io.set_timer(due, timer_key(conn, Timer::Confirm)),
             Some(_) => {
-                debug!(target: "gateway", "conn={conn} takes nothing, storing for it");
+                debug!(target: "gateway", "conn={conn} confirms nothing, storing for it");
                 self.go_behind(conn);
             }
             None => {}
@@ -97,12 +97,21 @@ impl Gateway {
 
     /// The socket has taken everything up to `offset`.
     pub(super) fn taken(&mut self, conn: ConnId, offset: u64) {
-        let Some(feed) = self.peers.get_mut(&conn).and_then(|peer| peer.feed.as_mut()) else {
-            return;
-        };
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        peer.taken_to = offset;
+        let Some(feed) = peer.feed.as_mut() else { return };
         let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
         let confirmed = feed.written(offset);
         self.service.confirmed(login, confirmed);
+    }
+
+    /// The client has handled so many messages since its login.
+    pub(super) fn acknowledged(&mut self, io: &mut Io<'_>, conn: ConnId, count: u64) {
+        let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
+        let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
+        let confirmed = feed.acknowledged(count);
+        self.service.confirmed(login, confirmed);
+        self.catch_up(io, conn);
     }
 
     fn go_behind(&mut self, conn: ConnId) {
@@ -129,15 +138,13 @@ impl Gateway {
         }
     }
 
-    /// Reads the next page for a session that is behind, once everything that
-    /// it was sent is confirmed.
+    /// Reads the next page for a session that is behind, once its socket has
+    /// taken what it was sent and not too much of that is unconfirmed.
     pub(super) fn catch_up(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
-        if !feed.begin_read() {
-            return;
-        }
+        let Some(pushed) = feed.begin_read() else { return };
         let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
-        let job = Job::ReadPage { login, user: feed.identity.user };
+        let job = Job::ReadPage { login, user: feed.identity.user, pushed: Box::new(pushed) };
         if self.pools.submit(Lane::Database, job).is_err() {
             feed.read_failed();
             io.set_timer(io.now() + READ_AGAIN_AFTER, timer_key(conn, Timer::ReadAgain));
@@ -176,7 +183,8 @@ impl Gateway {
         if let Some(end) = end {
             feed.sent_rows(end, sent, io.now());
         }
-        if whole && page.exhausted {
+        let full = feed.is_full();
+        if whole && page.exhausted && !full {
             self.try_go_live(io, conn, nudges);
         } else if whole {
             self.catch_up(io, conn);
@@ -189,25 +197,13 @@ impl Gateway {
         match self.service.try_go_live(feed.identity.user, session_id(conn), nudges) {
             GoLive::Live => feed.went_live(),
             GoLive::ReadAgain => self.catch_up(io, conn),
-            GoLive::Wait => {}
-        }
-    }
-
-    /// Ends this login's session from outside.
-    pub(super) fn close_login(&mut self, io: &mut Io<'_>, login: LoginId, reason: &'static str) {
-        let conn = conn_id(login.session);
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
-        match &peer.feed {
-            Some(feed) if feed.identity.claim.number == login.claim => {
-                io.close(conn, CloseReason::Handler(reason));
-            }
-            Some(_) => {}
-            None => peer.close_claim = Some(login.claim),
+            GoLive::Wait => feed.caught_up(),
         }
     }
 
     /// Begins a log-out: nothing new is pushed. What is queued already is
-    /// stored, written, and deleted again, all before the session ends.
+    /// stored, and for a client that does not confirm also written and deleted
+    /// again, all before the session ends.
     pub(super) fn log_out(&mut self, io: &mut Io<'_>, conn: ConnId, reply: Vec<u8>) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         if let Some(session) = &mut peer.session {
@@ -224,10 +220,10 @@ impl Gateway {
     }
 
     /// Ends the session of a connection that logs out, once the socket has
-    /// taken what was queued.
+    /// taken what was queued for a client that does not confirm.
     pub(super) fn end_drained(&mut self, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        if peer.feed.as_ref().is_some_and(|feed| !feed.is_confirmed()) {
+        if peer.feed.as_ref().is_some_and(|feed| !feed.may_end()) {
             return;
         }
         let reply = match &mut peer.log_out {
@@ -242,7 +238,8 @@ impl Gateway {
         let then: Box<dyn FnOnce() + Send> =
             Box::new(move || service.tell(session, Post::LoggedOut { login }));
         let identity = feed.identity.clone();
-        self.service.end_session(session, &identity, feed.into_unconfirmed(), Some(then));
+        let end = End { logged_out: true, then: Some(then) };
+        self.service.end_session(session, &identity, feed.into_unconfirmed(), end);
     }
 
     /// A login's claim is let go, or will be as soon as the database allows.

@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use log::debug;
 
-use super::peer::{LogOut, Peer, conn_id, session_id};
+use super::peer::{Peer, conn_id};
 use super::pools::Pools;
 use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io};
 use crate::protocol::{Errno, Refusal, reply};
-use crate::service::{Change, Effects, Feed, LoggedIn, Post, Service};
+use crate::service::{Change, Effects, Post, Service};
 
 /// How long to wait before a page that could not be read is tried again.
 pub(super) const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ pub(super) struct Gateway {
     reactor: u16,
     pub(super) service: Arc<Service>,
     pub(super) pools: Arc<Pools>,
-    login_timeout: Duration,
+    pub(super) login_timeout: Duration,
     pub(super) ack_timeout: Duration,
     pub(super) peers: HashMap<ConnId, Peer>,
     stopping: bool,
@@ -43,7 +43,11 @@ pub(super) enum Timer {
     ReadAgain = 1,
     Confirm = 2,
     Request = 3,
+    Takeover = 4,
 }
+
+/// How many bits of a timer's key say what it is for.
+const TIMER_BITS: u32 = 3;
 
 impl Gateway {
     pub fn new(
@@ -79,37 +83,16 @@ impl Gateway {
                 self.logged_in(io, conn, *login, end);
                 Flow::Continue
             }
+            Change::Acknowledged(count) => {
+                self.acknowledged(io, conn, count);
+                Flow::Continue
+            }
+            // Set aside before: see `done`.
+            Change::TakingOver(_) => Flow::Pause,
             Change::LogOut(reply) => {
                 self.log_out(io, conn, reply);
                 Flow::Pause
             }
-        }
-    }
-
-    fn logged_in(&mut self, io: &mut Io<'_>, conn: ConnId, login: LoggedIn, end: Option<u64>) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
-        if peer.close_claim.take() == Some(login.identity.claim.number) {
-            io.close(conn, CloseReason::Handler("its claim was taken while it logged in"));
-        }
-        let mut feed = Box::new(Feed::new(login.identity));
-        // Without an end the connection is finishing: the rows stay.
-        if let Some(end) = end {
-            feed.sent_rows(end, login.rows, io.now());
-        }
-        peer.feed = Some(feed);
-        if end.is_some() && login.exhausted {
-            self.try_go_live(io, conn, login.nudges);
-        } else {
-            self.catch_up(io, conn);
-        }
-    }
-
-    /// Sees to it that a connection where nobody logs in is closed.
-    pub(super) fn watch_login(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        if let Some(peer) = self.peers.get_mut(&conn)
-            && !std::mem::replace(&mut peer.login_timer, true)
-        {
-            io.set_timer(io.now() + self.login_timeout, timer_key(conn, Timer::Login));
         }
     }
 
@@ -163,12 +146,8 @@ impl Handler for Gateway {
 
     fn on_close(&mut self, _io: &mut Io<'_>, conn: ConnId, reason: &CloseReason) {
         let Some(peer) = self.peers.remove(&conn) else { return };
-        if let Some(feed) = peer.feed {
-            let identity = feed.identity.clone();
-            debug!(target: "gateway", "conn={conn} user={} session ended: {reason}", identity.user);
-            let unconfirmed = feed.into_unconfirmed();
-            self.service.end_session(session_id(conn), &identity, unconfirmed, None);
-        }
+        debug!(target: "gateway", "conn={conn} ended: {reason}");
+        self.end_login(conn, peer);
     }
 
     fn on_message(&mut self, io: &mut Io<'_>, post: Post) {
@@ -189,7 +168,10 @@ impl Handler for Gateway {
             Post::Page { login, nudges, page } => self.page(io, login, nudges, page),
             Post::Deleted { login } => self.deleted(io, login),
             Post::LoggedOut { login } => self.logged_out(io, login),
-            Post::Close { login, reason } => self.close_login(io, login, reason),
+            Post::FormerEnded { login } => self.former_ended(io, login),
+            Post::Close { login, reason, successor } => {
+                self.close_login(io, login, reason, successor);
+            }
         }
     }
 
@@ -199,20 +181,8 @@ impl Handler for Gateway {
             Timer::ReadAgain => self.catch_up(io, conn),
             Timer::Confirm => self.confirmation_due(io, conn),
             Timer::Request => self.request_due(io, conn),
-            Timer::Login => {
-                let Some(peer) = self.peers.get_mut(&conn) else { return };
-                let busy = peer.session.is_none() || !matches!(peer.log_out, LogOut::No);
-                let deadline = peer.asked_at + self.login_timeout;
-                if peer.feed.is_some() {
-                    // Set again by a log-out.
-                    peer.login_timer = false;
-                } else if !busy && deadline <= io.now() {
-                    let reason = "neither logged in nor asked for anything";
-                    io.close(conn, CloseReason::Handler(reason));
-                } else {
-                    io.set_timer(deadline.max(io.now() + self.login_timeout / 10), key);
-                }
-            }
+            Timer::Takeover => self.go_on_with_login(io, conn),
+            Timer::Login => self.login_due(io, conn),
         }
     }
 
@@ -231,17 +201,18 @@ impl Handler for Gateway {
 
 impl Gateway {
     fn timer(&self, key: u64) -> Option<(Timer, ConnId)> {
-        let timer = match key & 3 {
+        let timer = match key & ((1 << TIMER_BITS) - 1) {
             0 => Timer::Login,
             1 => Timer::ReadAgain,
             2 => Timer::Confirm,
-            _ => Timer::Request,
+            3 => Timer::Request,
+            _ => Timer::Takeover,
         };
-        let serial = NonZeroU64::new(key >> 2)?;
+        let serial = NonZeroU64::new(key >> TIMER_BITS)?;
         Some((timer, ConnId { reactor: self.reactor, serial }))
     }
 }
 
 pub(super) fn timer_key(conn: ConnId, timer: Timer) -> u64 {
-    conn.serial.get() << 2 | timer as u64
+    conn.serial.get() << TIMER_BITS | timer as u64
 }

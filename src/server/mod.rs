@@ -14,6 +14,7 @@
 
 mod feeding;
 mod gateway;
+mod logins;
 mod main_reactor;
 pub mod panic;
 mod peer;

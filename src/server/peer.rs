@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::logins::{Revoked, Takeover};
 use super::requests::Pending;
 use crate::net::ConnId;
 use crate::service::{Feed, LoginId, Session, SessionId};
@@ -21,8 +22,17 @@ pub(super) struct Peer {
     pub half_closed: bool,
     /// Its log-out is under way.
     pub log_out: LogOut,
-    /// End it if it turns out to hold this claim (its login is under way).
-    pub close_claim: Option<i64>,
+    /// A login that waits for the end of the session that it takes over.
+    pub takeover: Option<Takeover>,
+    /// The claim of a login under way here whose former session has ended.
+    pub former_ended: Option<i64>,
+    /// A login that was taken over elsewhere, answered here or not.
+    pub revoked: Option<Revoked>,
+    /// Where the login's answer ends in the outgoing stream, until a frame
+    /// shows that its client has it.
+    pub answered_to: Option<u64>,
+    /// How much of the outgoing stream the socket has taken.
+    pub taken_to: u64,
     /// A timer will look whether it has logged in.
     pub login_timer: bool,
     /// A timer will look whether its pushes are confirmed.
@@ -42,7 +52,11 @@ impl Peer {
             awaiting: 0,
             half_closed: false,
             log_out: LogOut::No,
-            close_claim: None,
+            takeover: None,
+            former_ended: None,
+            revoked: None,
+            answered_to: None,
+            taken_to: 0,
             login_timer: false,
             confirm_timer: false,
             request_timer: false,

@@ -13,9 +13,9 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use log::error;
 
 use super::requests::{REQUEST_TIMEOUT, too_late};
-use crate::model::UserId;
+use crate::model::{Pushed, UserId};
 use crate::protocol::{Errno, Refusal};
-use crate::service::{Handled, Lane, LoginId, Place, Post, Service, Session};
+use crate::service::{Effects, Granted, Handled, Lane, LoginId, Place, Post, Service, Session};
 
 /// How many requests may wait for each worker.
 const QUEUE_PER_WORKER: usize = 1024;
@@ -27,8 +27,10 @@ const QUEUE_PER_HASHER: usize = 64;
 pub(super) enum Job {
     /// Handle a request; the session goes back to its reactor.
     Request { session: Box<Session>, payload: Arc<[u8]>, submitted: Instant },
-    /// Read a page of missed messages.
-    ReadPage { login: LoginId, user: UserId },
+    /// Answer a login that is granted; the session goes back to its reactor.
+    FinishLogin { session: Box<Session>, granted: Box<Granted> },
+    /// Read a page of missed messages, passing over what was pushed.
+    ReadPage { login: LoginId, user: UserId, pushed: Box<Pushed> },
 }
 
 /// Both pools.
@@ -98,14 +100,23 @@ impl Worker {
                 Job::Request { session, payload, submitted } => {
                     self.request(session, &payload, submitted);
                 }
-                Job::ReadPage { login, user } => {
+                Job::FinishLogin { session, granted } => self.finish_login(session, &granted),
+                Job::ReadPage { login, user, pushed } => {
                     // Counted before the read: a nudge during it counts.
                     let nudges = self.service.nudges(user);
-                    let page = self.service.read_page(user);
+                    let page = self.service.read_page(user, &pushed);
                     self.service.tell(login.session, Post::Page { login, nudges, page });
                 }
             }
         }
+    }
+
+    fn finish_login(&self, mut session: Box<Session>, granted: &Granted) {
+        let effects = match self.service.finish_login(&mut session, granted) {
+            Ok(effects) => effects,
+            Err(refusal) => Effects::login_refused(granted.seq, &refusal),
+        };
+        self.service.tell(session.id, Post::Done { session, effects });
     }
 
     fn request(&self, mut session: Box<Session>, payload: &[u8], submitted: Instant) {

@@ -13,7 +13,7 @@ use super::peer::{LogOut, conn_id};
 use super::pools::Job;
 use crate::net::{ConnId, Flow, Io};
 use crate::protocol::{Errno, Refusal};
-use crate::service::{Change, Effects, Handled, Place, Session};
+use crate::service::{Change, Effects, End, Handled, Place, Session};
 
 /// How long a pool may take for a request before it is answered with errno 13.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
@@ -28,9 +28,11 @@ pub(super) struct Pending {
 impl Gateway {
     /// Handles one frame's payload, or gives it to a pool.
     pub(super) fn request(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8]) -> Flow {
+        self.token_arrived(conn);
         let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
         let Some(mut session) = peer.session.take() else { return Flow::Pause };
         peer.asked_at = io.now();
+        peer.former_ended = None;
         let lane = match self.service.handle(&mut session, payload, Place::Reactor) {
             Handled::Done(effects) => {
                 peer.session = Some(session);
@@ -67,6 +69,13 @@ impl Gateway {
             self.undo_login(&session, effects.change);
             return;
         };
+        let given_up_before = peer.pending.as_ref().is_some_and(|pending| pending.given_up);
+        let effects = match effects {
+            Effects { change: Change::TakingOver(granted), .. } if !given_up_before => {
+                return self.taking_over(io, conn, session, granted);
+            }
+            effects => effects,
+        };
         let given_up = peer.pending.take().is_some_and(|pending| pending.given_up);
         if given_up {
             self.done_late(conn, session, effects);
@@ -95,9 +104,12 @@ impl Gateway {
     }
 
     fn undo_login(&self, session: &Session, change: Change) {
-        if let Change::LoggedIn(login) = change {
-            self.service.end_session(session.id, &login.identity, Vec::new(), None);
-        }
+        let identity = match change {
+            Change::LoggedIn(login) => login.identity,
+            Change::TakingOver(granted) => granted.identity,
+            Change::None | Change::Acknowledged(_) | Change::LogOut(_) => return,
+        };
+        self.service.end_session(session.id, &identity, Vec::new(), End::default());
     }
 
     /// Answers a request that a pool has had for too long.

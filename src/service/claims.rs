@@ -14,6 +14,7 @@ use log::{debug, error, info, warn};
 
 use super::account::presence_of;
 use super::registry::NEVER_POISONED;
+use super::releaser::Release;
 use super::slot::LocalSession;
 use super::{Service, random_positive};
 use crate::bus::BusError;
@@ -27,6 +28,12 @@ pub const DEAD_AFTER: Duration = Duration::from_secs(10);
 /// How often the claims in the database are compared with the sessions here.
 const AUDIT_EVERY: Duration = Duration::from_secs(10);
 
+/// How often tokens of users who are online begin their life anew, and expired
+/// ones are deleted.
+const TOKENS_EVERY: Duration = Duration::from_secs(3600);
+/// The row of a server that has been dead for so long is taken out.
+const FORGET_AFTER: Duration = Duration::from_secs(3600);
+
 /// So many presences are written again at once, and how long that may take.
 const ANNOUNCED_AT_ONCE: usize = 512;
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,8 +41,8 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
 /// What the claims thread is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// This server hears its channel (again).
-    BusUp,
+    /// Redis is there again, or has lost what was written to it.
+    Refresh,
     /// The server stops.
     Stop,
 }
@@ -45,11 +52,15 @@ pub fn run(service: &Arc<Service>, events: &Receiver<Event>) {
     let mut watch = Watch::new(service);
     let mut next_beat = Instant::now();
     let mut next_audit = Instant::now() + AUDIT_EVERY;
+    let mut next_tokens = Instant::now() + AUDIT_EVERY;
     loop {
         match events.recv_deadline(next_beat) {
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-            Ok(Event::BusUp) => {
+            Ok(Event::Refresh) => {
                 log_failure("presence and sweep", watch.refresh());
+                // A word that a session here was taken over may have been lost.
+                log_failure("audit of claims", watch.audit());
+                next_audit = next_audit.min(Instant::now() + BEAT_EVERY);
                 continue;
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -69,6 +80,11 @@ pub fn run(service: &Arc<Service>, events: &Receiver<Event>) {
             log_failure("audit of claims", watch.audit());
             // Redis may have lost its keys without losing a connection.
             log_failure("presence and sweep", watch.refresh());
+        }
+        if now >= next_tokens {
+            next_tokens = now + TOKENS_EVERY;
+            let refreshed = service.store.refresh_tokens(service.server_id(), service.epoch());
+            log_failure("refresh of tokens", refreshed);
         }
     }
 }
@@ -129,7 +145,7 @@ impl<'a> Watch<'a> {
         service.store.start_server(service.server_id(), epoch)?;
         service.epoch.store(epoch, Ordering::Release);
         for (user, session) in service.registry.sessions() {
-            service.close_claim(user, session.claim, "this server was declared dead");
+            service.close_claim(user, session.claim, "this server was declared dead", None);
         }
         Ok(())
     }
@@ -159,6 +175,10 @@ impl<'a> Watch<'a> {
                 *seen = Seen { epoch: row.epoch, beat: row.beat, since: now, dead };
             } else if gap {
                 seen.since = now;
+            } else if seen.dead && now.duration_since(seen.since) >= FORGET_AFTER {
+                if service.store.forget_server(row)? {
+                    info!(target: "claims", "server={} was dead for long, forgotten", row.id);
+                }
             } else if !seen.dead && now.duration_since(seen.since) >= DEAD_AFTER {
                 match service.store.declare_dead(row) {
                     Ok(Some(freed)) => {
@@ -267,12 +287,12 @@ impl<'a> Watch<'a> {
         for (user, number) in strays.intersection(&self.suspect_claims) {
             info!(target: "claims", "user={user} freeing a stray claim");
             let claim = Claim { server: service.server_id().clone(), epoch, number: *number };
-            service.releaser.release(*user, claim, None);
+            service.releaser.release(Release { user: *user, claim, token: None, then: None });
         }
         let unclaimed: HashSet<_> = here.difference(&held).copied().collect();
         for (user, number) in unclaimed.intersection(&self.suspect_sessions) {
             warn!(target: "claims", "user={user} its claim is gone, ending the session");
-            service.close_claim(*user, *number, "its claim is gone");
+            service.close_claim(*user, *number, "its claim is gone", None);
         }
         self.suspect_claims = strays;
         self.suspect_sessions = unclaimed;

@@ -115,7 +115,7 @@ impl Service {
         }
     }
 
-    fn users_where(&self, condition: impl Fn(&Slot) -> bool) -> Vec<UserId> {
+    pub(super) fn users_where(&self, condition: impl Fn(&Slot) -> bool) -> Vec<UserId> {
         let mut users = Vec::new();
         self.registry.for_each(|user, slot| {
             if condition(slot) {
@@ -326,8 +326,8 @@ impl Service {
         }
     }
 
-    /// A session's socket has taken messages: the live ones are settled, the
-    /// rows of the others deleted.
+    /// A session has confirmed messages: the live ones are settled, the rows of
+    /// the others deleted.
     pub fn confirmed(&self, login: LoginId, confirmed: Confirmed) {
         for copy in confirmed.delivered {
             self.settle(copy, Settled::Delivered);

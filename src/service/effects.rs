@@ -1,6 +1,9 @@
 //! What a handler wants done on its connection.
 
 use super::session::Identity;
+use super::token::Token;
+use crate::model::TokenHash;
+use crate::protocol::{MsgId, Refusal, reply};
 
 /// The outcome of one request, carried out by the connection's reactor.
 #[derive(Debug, Default)]
@@ -22,16 +25,40 @@ pub enum Change {
     None,
     /// Somebody logged in. The reply is the last of [`Effects::replies`].
     LoggedIn(Box<LoggedIn>),
+    /// A login is granted and waits for the end of the session that it takes
+    /// over: go on with it on [`super::Post::FormerEnded`], or after
+    /// [`super::takeover::FORMER_TIMEOUT`].
+    TakingOver(Box<Granted>),
+    /// The client has handled so many messages since its login.
+    Acknowledged(u64),
     /// Log out, then send this reply.
     LogOut(Vec<u8>),
 }
 
-/// A login that was granted: the claim stands, the registry knows the session
-/// as behind, and the answer holds the first page of missed messages.
+/// A login whose proof was right and whose claim stands: the registry knows
+/// the session as behind. What is left is to read and to answer.
+#[derive(Debug)]
+pub struct Granted {
+    /// Who.
+    pub identity: Identity,
+    /// The token for the answer.
+    pub token: Token,
+    /// The token that was the proof, if one was.
+    pub presented: Option<TokenHash>,
+    /// Whether the client confirms.
+    pub acks: bool,
+    /// To be echoed.
+    pub seq: Option<u64>,
+}
+
+/// A login that is answered: the answer holds the first page of missed
+/// messages.
 #[derive(Debug)]
 pub struct LoggedIn {
     /// Who.
     pub identity: Identity,
+    /// Whether the client confirms.
+    pub acks: bool,
     /// The rows whose messages are in the answer.
     pub rows: Vec<i64>,
     /// Whether the read found nothing beyond these.
@@ -44,5 +71,10 @@ impl Effects {
     /// One reply and nothing else.
     pub fn reply(reply: Vec<u8>) -> Effects {
         Effects { replies: vec![reply], ..Effects::default() }
+    }
+
+    /// A LOGIN_MSG's refusal.
+    pub fn login_refused(seq: Option<u64>, refusal: &Refusal) -> Effects {
+        Effects::reply(reply::refused(MsgId::Login, seq, refusal))
     }
 }

@@ -3,12 +3,14 @@
 //! carries out what the methods return.
 //!
 //! A session starts *behind*: fed from the table only, always read from the
-//! lowest row, until a read finds nothing more. Then it is *live*. A nudge
-//! (rows were committed for it) puts it behind again.
+//! lowest row, passing over what it has been sent, until a read finds nothing
+//! more. Then it is *live*. A nudge (rows were committed for it) puts it behind
+//! again.
 //!
-//! For a client that does not confirm, a message is delivered once the socket
-//! has taken its bytes; `end` is the offset in the connection's outgoing
-//! stream that says so.
+//! A client that confirms (`ack`) says how many messages it has handled since
+//! its login; for any other a message counts as handled once the socket has
+//! taken its bytes. Either way what is unconfirmed has a *mark*: the message's
+//! number since the login, or the offset of its end in the outgoing stream.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,9 +18,9 @@ use std::time::Instant;
 
 use super::message::MessageCopy;
 use super::session::Identity;
-use crate::model::{OfflineOp, OfflinePage, OfflineRow, UserId};
+use crate::model::{OfflineOp, OfflinePage, OfflineRow, Pushed, UserId};
 
-/// So many unconfirmed pushes put a session behind.
+/// So many unconfirmed pushes put a session behind, and keep it there.
 pub const MOST_UNCONFIRMED: usize = 512;
 
 /// A session's pushes.
@@ -26,10 +28,19 @@ pub const MOST_UNCONFIRMED: usize = 512;
 pub struct Feed {
     /// Whose session it is.
     pub identity: Identity,
+    /// Whether the client confirms.
+    acks: bool,
     phase: Phase,
+    /// In the order in which they were sent.
     unconfirmed: VecDeque<Unconfirmed>,
-    /// Deletions with the writer, not yet committed.
-    deletions: u32,
+    /// How many messages were sent since the login.
+    sent: u64,
+    /// Where the last of them ends in the outgoing stream.
+    queued_to: u64,
+    /// How much of that stream the socket has taken.
+    taken_to: u64,
+    /// Deletions with the writer, not yet committed, oldest first.
+    deleting: VecDeque<Vec<OfflineOp>>,
     /// Live pushes since the last read began that are in the table too: the
     /// page of that read must not bring them again.
     stored_meanwhile: Vec<Key>,
@@ -38,15 +49,17 @@ pub struct Feed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Live,
-    /// The next read waits until everything sent is confirmed and deleted, so
-    /// that it finds only what has not been sent.
+    /// To be read for, as soon as the socket has taken what was sent.
     Behind,
     Reading,
+    /// Behind, and everything is read but what is with the writer: a nudge
+    /// says when that is committed.
+    CaughtUp,
 }
 
 #[derive(Debug)]
 struct Unconfirmed {
-    end: u64,
+    mark: u64,
     sent_at: Instant,
     what: Sent,
 }
@@ -64,8 +77,8 @@ enum Sent {
     Copy(MessageCopy),
     /// A live push that is in the table (or with the writer) too.
     Stored(Key),
-    /// Missed messages, in a login's answer or as pushes.
-    Rows(Vec<i64>),
+    /// A missed message, in a login's answer or as a push.
+    Row(i64),
 }
 
 /// What a confirmation leads to.
@@ -78,22 +91,26 @@ pub struct Confirmed {
 }
 
 impl Feed {
-    /// The feed of a session that has just logged in, behind.
-    pub fn new(identity: Identity) -> Feed {
+    /// The feed of a session that has just logged in, behind. `acks`: whether
+    /// its client confirms.
+    pub fn new(identity: Identity, acks: bool) -> Feed {
         Feed {
             identity,
+            acks,
             phase: Phase::Behind,
             unconfirmed: VecDeque::new(),
-            deletions: 0,
+            sent: 0,
+            queued_to: 0,
+            taken_to: 0,
+            deleting: VecDeque::new(),
             stored_meanwhile: Vec::new(),
         }
     }
 
     /// Missed messages were queued up to `end`.
     pub fn sent_rows(&mut self, end: u64, rows: Vec<i64>, now: Instant) {
-        if !rows.is_empty() {
-            let what = Sent::Rows(rows);
-            self.unconfirmed.push_back(Unconfirmed { end, sent_at: now, what });
+        for row in rows {
+            self.push(end, Sent::Row(row), now);
         }
     }
 
@@ -108,8 +125,15 @@ impl Feed {
             self.stored_meanwhile.push(key.clone());
             (Sent::Stored(key), Some(copy))
         };
-        self.unconfirmed.push_back(Unconfirmed { end, sent_at: now, what });
+        self.push(end, what, now);
         to_store
+    }
+
+    fn push(&mut self, end: u64, what: Sent, now: Instant) {
+        self.sent += 1;
+        self.queued_to = end;
+        let mark = if self.acks { self.sent } else { end };
+        self.unconfirmed.push_back(Unconfirmed { mark, sent_at: now, what });
     }
 
     /// When the oldest live push that waits for its confirmation was sent.
@@ -118,48 +142,75 @@ impl Feed {
         self.unconfirmed.iter().find(waits).map(|sent| sent.sent_at)
     }
 
-    /// Whether a live session has so much unconfirmed that it must go behind.
+    /// Whether so much is unconfirmed that the session must be behind.
+    pub fn is_full(&self) -> bool {
+        self.unconfirmed.len() >= MOST_UNCONFIRMED
+    }
+
+    /// Whether the session has to leave the live path for that.
     pub fn is_overfull(&self) -> bool {
-        self.phase == Phase::Live && self.unconfirmed.len() >= MOST_UNCONFIRMED
+        self.phase == Phase::Live && self.is_full()
     }
 
     /// The socket has taken everything up to `offset`.
     pub fn written(&mut self, offset: u64) -> Confirmed {
+        self.taken_to = offset;
+        if self.acks { Confirmed::default() } else { self.confirmed_to(offset) }
+    }
+
+    /// The client says that it has handled so many messages since its login.
+    /// More than were sent count as all of them; of a client that said at its
+    /// login that it does not confirm this is ignored.
+    pub fn acknowledged(&mut self, count: u64) -> Confirmed {
+        if self.acks { self.confirmed_to(count.min(self.sent)) } else { Confirmed::default() }
+    }
+
+    fn confirmed_to(&mut self, mark: u64) -> Confirmed {
+        let to = self.identity.user;
         let mut confirmed = Confirmed::default();
-        while self.unconfirmed.front().is_some_and(|first| first.end <= offset) {
+        let mut rows = Vec::new();
+        while self.unconfirmed.front().is_some_and(|first| first.mark <= mark) {
             let Some(first) = self.unconfirmed.pop_front() else { break };
             match first.what {
-                Sent::Rows(rows) => {
-                    confirmed.deletions.push(OfflineOp::DeleteRows { to: self.identity.user, rows })
-                }
+                Sent::Row(row) => rows.push(row),
                 Sent::Stored(Key { sender, mid }) => {
-                    let to = self.identity.user;
                     confirmed.deletions.push(OfflineOp::DeleteMessage { to, sender, mid });
                 }
                 Sent::Copy(copy) => confirmed.delivered.push(copy),
             }
+        }
+        if !rows.is_empty() {
+            confirmed.deletions.push(OfflineOp::DeleteRows { to, rows });
         }
         if self.unconfirmed.is_empty() {
             // An idle session holds no memory for what it once had in flight.
             self.unconfirmed = VecDeque::new();
         }
         if !confirmed.deletions.is_empty() {
-            self.deletions += 1;
+            self.deleting.push_back(confirmed.deletions.clone());
         }
         confirmed
     }
 
-    /// A deletion was committed.
+    /// The oldest deletion was committed.
     pub fn deleted(&mut self) {
-        self.deletions = self.deletions.saturating_sub(1);
+        self.deleting.pop_front();
+        if self.deleting.is_empty() {
+            self.deleting = VecDeque::new();
+        }
     }
 
-    /// The session is behind from now on. Copies that are not in the table
-    /// are returned to be stored, so that whatever happens to the connection
-    /// they stand there before all that comes later.
+    /// The session is behind from now on, and is read for. Copies that are not
+    /// in the table are returned to be stored, so that whatever happens to the
+    /// connection they stand there before all that comes later.
     pub fn go_behind(&mut self) -> Vec<MessageCopy> {
-        if self.phase != Phase::Live {
-            return Vec::new();
+        match self.phase {
+            Phase::Live => {}
+            Phase::CaughtUp => {
+                self.phase = Phase::Behind;
+                return Vec::new();
+            }
+            Phase::Behind | Phase::Reading => return Vec::new(),
         }
         self.phase = Phase::Behind;
         let mut to_store = Vec::new();
@@ -173,15 +224,34 @@ impl Feed {
         to_store
     }
 
-    /// Whether to read a page now; if so, [`Feed::page`] or
-    /// [`Feed::read_failed`] comes next.
-    pub fn begin_read(&mut self) -> bool {
-        let ready = self.phase == Phase::Behind && self.is_drained();
-        if ready {
-            self.phase = Phase::Reading;
-            self.stored_meanwhile = Vec::new();
+    /// Whether to read a page now: if so, what it is to pass over, and
+    /// [`Feed::page`] or [`Feed::read_failed`] comes next.
+    pub fn begin_read(&mut self) -> Option<Pushed> {
+        if self.phase != Phase::Behind || !self.is_taken() || self.is_full() {
+            return None;
         }
-        ready
+        self.phase = Phase::Reading;
+        self.stored_meanwhile = Vec::new();
+        let mut pushed = Pushed::default();
+        for sent in &self.unconfirmed {
+            match &sent.what {
+                Sent::Row(row) => pushed.insert_row(*row),
+                Sent::Stored(key) => pushed.insert_message(key.sender, key.mid.clone()),
+                Sent::Copy(_) => {}
+            }
+        }
+        for op in self.deleting.iter().flatten() {
+            match op {
+                OfflineOp::DeleteRows { rows, .. } => {
+                    rows.iter().for_each(|row| pushed.insert_row(*row));
+                }
+                OfflineOp::DeleteMessage { sender, mid, .. } => {
+                    pushed.insert_message(*sender, mid.clone());
+                }
+                OfflineOp::Insert { .. } => {}
+            }
+        }
+        Some(pushed)
     }
 
     /// A page was read: what of it is to be pushed. The caller then tells
@@ -205,22 +275,29 @@ impl Feed {
         self.phase = Phase::Live;
     }
 
-    fn is_drained(&self) -> bool {
-        self.is_confirmed() && self.deletions == 0
+    /// Everything is read but what is with the writer, which will nudge.
+    pub fn caught_up(&mut self) {
+        self.phase = Phase::CaughtUp;
     }
 
-    /// Whether everything that was sent is confirmed.
-    pub fn is_confirmed(&self) -> bool {
-        self.unconfirmed.is_empty()
+    /// Whether the socket has taken everything that was sent.
+    fn is_taken(&self) -> bool {
+        self.taken_to >= self.queued_to
     }
 
-    /// The session has ended: copies that the socket has not taken and that
-    /// are not in the table, in order.
+    /// Whether a log-out may end the session: nothing that is yet to come
+    /// would confirm anything.
+    pub fn may_end(&self) -> bool {
+        self.acks || self.unconfirmed.is_empty()
+    }
+
+    /// The session has ended: copies that are not confirmed and not in the
+    /// table, in order.
     pub fn into_unconfirmed(self) -> Vec<MessageCopy> {
         let copies =
             self.unconfirmed.into_iter().filter_map(|unconfirmed| match unconfirmed.what {
                 Sent::Copy(copy) => Some(copy),
-                Sent::Stored(_) | Sent::Rows(_) => None,
+                Sent::Stored(_) | Sent::Row(_) => None,
             });
         copies.collect()
     }

@@ -11,7 +11,7 @@ use log::debug;
 use super::Service;
 use super::claims::Event;
 use super::delivery::remote_copy;
-use super::session::{LoginId, Post};
+use super::takeover::Successor;
 use serde_json::value::RawValue;
 
 use crate::bus::{BusSink, Item};
@@ -69,9 +69,12 @@ impl BusSink for Inbound {
                     self.service.on_outcome(handover, users, outcome);
                 }
                 Item::Nudge { user } => self.service.nudge_here(user),
-                Item::Close { user, claim } => {
-                    self.service.close_claim(user, claim, "taken over on another server");
+                Item::Close { user, claim, successor } => {
+                    let successor = Successor { server: from.clone(), user, claim: successor };
+                    let reason = "taken over by a login on another server";
+                    self.service.close_claim(user, claim, reason, Some(successor));
                 }
+                Item::Closed { user, successor } => self.service.former_ended(user, successor),
                 Item::GroupChanged { group } => self.service.groups.drop_entry(group),
             }
         }
@@ -81,10 +84,21 @@ impl BusSink for Inbound {
     fn on_unreachable(&self, server: &ServerId) {
         debug!(target: "bus", "server={server} unreachable, storing what it was handed");
         self.service.on_unreachable_server(server);
+        self.service.formers_unreachable(server);
+    }
+
+    fn on_subscribed(&self) {
+        // Nudges sent while nobody heard them are lost, and what comes now
+        // must not be pushed before what they were for.
+        self.service.nudge_everybody();
+    }
+
+    fn on_keys_lost(&self) {
+        self.tell_claims(Event::Refresh);
     }
 
     fn on_up(&self) {
-        self.tell_claims(Event::BusUp);
+        self.tell_claims(Event::Refresh);
     }
 
     fn on_down(&self) {
@@ -93,15 +107,5 @@ impl BusSink for Inbound {
 
     fn epoch(&self) -> i64 {
         self.service.epoch()
-    }
-}
-
-impl Service {
-    /// Ends the session that holds this claim, if it is here.
-    pub(super) fn close_claim(&self, user: UserId, claim: i64, reason: &'static str) {
-        if let Some(here) = self.registry.session(user).filter(|here| here.claim == claim) {
-            let login = LoginId { session: here.id, claim };
-            self.tell(here.id, Post::Close { login, reason });
-        }
     }
 }

@@ -25,6 +25,7 @@ pub mod group;
 pub mod group_cache;
 pub mod inbound;
 pub mod known_users;
+pub mod login;
 pub mod message;
 pub mod nudge;
 pub mod offline_writer;
@@ -36,6 +37,8 @@ pub mod session;
 pub mod settlement;
 pub mod slot;
 pub mod stop;
+pub mod takeover;
+pub mod token;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -44,7 +47,8 @@ use std::time::Duration;
 
 use log::{debug, warn};
 
-pub use effects::{Change, Effects, LoggedIn};
+pub use account::End;
+pub use effects::{Change, Effects, Granted, LoggedIn};
 pub use feed::Confirmed;
 pub use feed::Feed;
 pub use message::{Message, MessageCopy, MessageMemory, Origin};
@@ -53,6 +57,7 @@ pub use router::{Handled, Lane, Place};
 pub use session::{Identity, LoginId, Mailbox, Post, Session, SessionId};
 pub use settlement::Settled;
 pub use slot::GoLive;
+pub use takeover::{FORMER_TIMEOUT, Successor};
 
 use crate::bus::Bus;
 use crate::model::{Claim, ServerId, Store, UserId};

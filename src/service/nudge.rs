@@ -136,6 +136,16 @@ impl Service {
         self.tell_nudged(nudged);
     }
 
+    /// Rows may wait for anybody: every session here goes behind and is read
+    /// for. Memory only; the reads are the workers'.
+    pub(super) fn nudge_everybody(&self) {
+        let mut nudged = Vec::new();
+        self.registry.for_each(|_, slot| nudged.extend(nudge_slot(slot)));
+        for login in nudged {
+            self.tell_nudged(Some(login));
+        }
+    }
+
     fn tell_nudged(&self, nudged: Option<LoginId>) {
         if let Some(login) = nudged {
             self.tell(login.session, Post::Nudged { login });

@@ -235,7 +235,8 @@ impl Writer<'_> {
                         // ends, and they come with the next login.
                         Part::Deletion(Deletion { login, .. }) => {
                             let reason = "its missed messages could not be deleted";
-                            self.service.tell(login.session, Post::Close { login, reason });
+                            let post = Post::Close { login, reason, successor: None };
+                            self.service.tell(login.session, post);
                         }
                     }
                 }

@@ -1,5 +1,5 @@
-//! Letting go of claims: each is tried again until the database has committed
-//! it, however long that takes.
+//! Letting go of what logins held, claims and tokens: each is tried again
+//! until the database has committed it, however long that takes.
 //!
 //! Thread: "claim-releaser" runs [`run`]; queueing never blocks.
 
@@ -10,24 +10,32 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use log::{debug, error, warn};
 
 use super::Service;
+use super::account::presence_of;
 use super::registry::NEVER_POISONED;
-use crate::bus::Presence;
-use crate::model::{Claim, UserId};
+use crate::model::{Claim, TokenHash, UserId};
 
 const RETRY: Duration = Duration::from_millis(500);
 
 enum Job {
     Release(Release),
+    /// A login's client has its token: those made before it end.
+    DropOlderTokens(UserId, TokenHash),
     Stop,
 }
 
-struct Release {
-    user: UserId,
-    claim: Claim,
-    then: Option<Box<dyn FnOnce() + Send>>,
+/// The claim of a session that has ended.
+pub(super) struct Release {
+    pub user: UserId,
+    pub claim: Claim,
+    /// Where the session was logged out: its token, which ends with all that
+    /// were made before it.
+    pub token: Option<TokenHash>,
+    /// Called after the first attempt: from there on it is only a matter of
+    /// time.
+    pub then: Option<Box<dyn FnOnce() + Send>>,
 }
 
-/// The queue of claims to let go of; at most one for each session that ended.
+/// The queue of what is to be let go of; at most two for each session.
 pub struct Releaser {
     jobs: Sender<Job>,
     waiting: Mutex<Option<Receiver<Job>>>,
@@ -39,15 +47,14 @@ impl Releaser {
         Releaser { jobs, waiting: Mutex::new(Some(waiting)) }
     }
 
-    /// Lets go of a claim, and calls `then` after the first attempt: from
-    /// there on it is only a matter of time.
-    pub(super) fn release(
-        &self,
-        user: UserId,
-        claim: Claim,
-        then: Option<Box<dyn FnOnce() + Send>>,
-    ) {
-        self.send(Job::Release(Release { user, claim, then }));
+    /// Lets go of a claim.
+    pub(super) fn release(&self, release: Release) {
+        self.send(Job::Release(release));
+    }
+
+    /// Ends the tokens that were made before this one.
+    pub(super) fn drop_older_tokens(&self, user: UserId, token: TokenHash) {
+        self.send(Job::DropOlderTokens(user, token));
     }
 
     /// Ends the thread; what could not be released is left to the server's
@@ -69,34 +76,51 @@ pub fn run(service: &Arc<Service>) {
         error!(target: "claims", "the releaser was started twice");
         return;
     };
-    let mut failed: Vec<Release> = Vec::new();
+    let mut failed: Vec<Job> = Vec::new();
     let mut next_retry = Instant::now() + RETRY;
     loop {
         // Looked at first: a steady stream of releases must not starve it.
         if Instant::now() >= next_retry {
-            failed = failed.into_iter().filter_map(|r| attempt(service, r)).collect();
+            failed = failed.into_iter().filter_map(|job| attempt(service, job)).collect();
             next_retry = Instant::now() + RETRY;
         }
         match jobs.recv_deadline(next_retry) {
-            Ok(Job::Release(release)) => failed.extend(attempt(service, release)),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(job) => failed.extend(attempt(service, job)),
         }
     }
 }
 
-/// Tries once; gives the release back where it has to be tried again.
-fn attempt(service: &Service, mut release: Release) -> Option<Release> {
-    let Release { user, claim, .. } = &release;
-    let presence =
-        Presence { server: claim.server.clone(), epoch: claim.epoch, claim: claim.number };
-    let result = service.store.release_claim(*user, claim);
+/// Tries once; gives the job back where it has to be tried again.
+fn attempt(service: &Service, job: Job) -> Option<Job> {
+    match job {
+        Job::Release(release) => attempt_release(service, release).map(Job::Release),
+        Job::DropOlderTokens(user, token) => match service.store.drop_older_tokens(user, &token) {
+            Ok(()) => None,
+            Err(err) => {
+                warn!(target: "claims", "user={user} former tokens not ended yet, trying again err={err}");
+                Some(job)
+            }
+        },
+        Job::Stop => None,
+    }
+}
+
+fn attempt_release(service: &Service, mut release: Release) -> Option<Release> {
+    let Release { user, claim, token, .. } = &release;
+    let user = *user;
+    let forgotten = match token {
+        Some(token) => service.store.drop_tokens_until(user, token),
+        None => Ok(()),
+    };
+    let result = forgotten.and_then(|()| service.store.release_claim(user, claim));
     let left = match result {
         Ok(released) => {
             if !released {
                 debug!(target: "claims", "user={user} the claim had gone already");
             }
-            service.bus.withdraw(*user, presence);
+            service.bus.withdraw(user, presence_of(claim));
             false
         }
         Err(err) => {

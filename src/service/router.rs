@@ -4,7 +4,7 @@ use super::effects::Effects;
 use super::session::{Identity, Session};
 use super::{Change, Service};
 use crate::protocol::reply::{self, GroupChatFields, Nothing, OneChatFields};
-use crate::protocol::request::Chat;
+use crate::protocol::request::{Chat, Login, Proof};
 use crate::protocol::{Errno, Integer, MsgId, RawRequest, Refusal, Request};
 
 /// Which threads a request is for.
@@ -41,6 +41,7 @@ const fn route(msgid: MsgId) -> (Lane, NeedsLogin) {
     use Lane::*;
     use NeedsLogin::*;
     match msgid {
+        // By token on a worker.
         MsgId::Login => (Password, No),
         MsgId::Register => (Password, No),
         MsgId::Ping => (Memory, No),
@@ -126,6 +127,11 @@ impl Service {
         }
         let refused = |refusal: Refusal| reply::refused(msgid, seq, &refusal);
         let request = Request::parse(msgid, &raw).map_err(refused)?;
+        let lane = match &request {
+            // A token costs no hash.
+            Request::Login(Login { proof: Proof::Token(_), .. }) => Lane::Database,
+            _ => lane,
+        };
         if let (Some(identity), Some(id)) = (&session.identity, raw.id)
             && msgid != MsgId::Login
             && id.get() != identity.user.to_string()
@@ -185,8 +191,10 @@ impl Service {
             }
             Request::AddGroup(group) => self.add_group(identity, context, group),
             Request::DelGroup(group) => self.del_group(identity, context, group),
-            // Nobody has logged in with `ack`, so there is nothing to confirm.
-            Request::RecvAck(_) => Ok(Handled::Done(Effects::default())),
+            Request::RecvAck(count) => Ok(Handled::Done(Effects {
+                change: Change::Acknowledged(count),
+                ..Effects::default()
+            })),
             Request::Ping | Request::Login(_) | Request::Register { .. } => {
                 Err(Refusal::new(Errno::Internal, "this request was routed wrongly"))
             }

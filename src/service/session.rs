@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::effects::Effects;
 use super::message::MessageCopy;
-use crate::model::{Claim, OfflinePage, StoreError, UserId};
+use super::takeover::Successor;
+use crate::model::{Claim, OfflinePage, StoreError, TokenHash, UserId};
 
 /// The connection that a session lives on. Never reused in the life of the
 /// process, so that what comes late finds nothing instead of a stranger.
@@ -52,6 +53,8 @@ pub struct Identity {
     pub name: Arc<str>,
     /// What holds the user's login.
     pub claim: Claim,
+    /// The token that this login made.
+    pub token: TokenHash,
 }
 
 /// The way to one reactor. Never blocks.
@@ -114,5 +117,12 @@ pub enum Post {
         login: LoginId,
         /// The reason in the log.
         reason: &'static str,
+        /// Who is to hear once it has ended and what it left is committed.
+        successor: Option<Successor>,
+    },
+    /// The session that this login takes over has ended.
+    FormerEnded {
+        /// The new login.
+        login: LoginId,
     },
 }

@@ -79,8 +79,11 @@ struct Hold {
 pub struct Slot {
     /// The session here.
     pub session: Option<LocalSession>,
-    /// A login of this user is under way here.
+    /// A login of this user is under way here and has not entered yet.
     pub logging_in: bool,
+    /// Claims that were taken over while that login is under way: if one is
+    /// its own it must not enter.
+    pub revoked: Vec<i64>,
     /// Copies with the offline writer, not yet committed and nudged.
     pub writing: u32,
     /// Copies with another server, oldest first; all with the same one.
@@ -91,6 +94,9 @@ pub struct Slot {
     /// copies are held until that is read too. Without this a recipient of
     /// steady traffic would never leave the stored path.
     catching_up: Option<Instant>,
+    /// The session has taken over a login of this server, which may still
+    /// leave messages that come before all others: new copies are held.
+    taking_over: Option<ServerId>,
     location: Location,
     hold: Option<Box<Hold>>,
 }
@@ -275,10 +281,45 @@ impl Slot {
     }
 
     /// The session is live, or over, or is not waited for any more. Whether
-    /// the caller now routes what lined
-    /// up for it.
+    /// the caller now routes what lined up for it.
     pub fn end_catch_up(&mut self) -> bool {
         self.catching_up.take().is_some() && self.let_go()
+    }
+
+    /// The session has taken over a login of `server`: copies line up until
+    /// [`Slot::end_takeover`].
+    pub fn begin_takeover(&mut self, server: ServerId) {
+        if self.taking_over.replace(server).is_none() {
+            self.hold();
+        }
+    }
+
+    /// The former session has ended, or is not waited for any more. Whether
+    /// the caller now routes what lined up.
+    pub fn end_takeover(&mut self) -> bool {
+        self.taking_over.take().is_some() && self.let_go()
+    }
+
+    /// As [`Slot::end_takeover`], for the login with this claim.
+    pub fn end_takeover_of(&mut self, claim: i64) -> bool {
+        self.session.as_ref().is_some_and(|here| here.claim == claim) && self.end_takeover()
+    }
+
+    /// The session is over, and nothing waits for it any more. Whether the
+    /// caller now routes what lined up.
+    pub fn end_waits(&mut self) -> bool {
+        let caught_up = self.end_catch_up();
+        self.end_takeover() || caught_up
+    }
+
+    /// Whether a former session's end is waited for.
+    pub fn is_taking_over(&self) -> bool {
+        self.taking_over.is_some()
+    }
+
+    /// The server whose session's end is waited for.
+    pub fn takes_over_from(&self) -> Option<&ServerId> {
+        self.taking_over.as_ref()
     }
 
     fn begin_flush(&mut self) -> bool {

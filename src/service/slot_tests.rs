@@ -256,3 +256,28 @@ fn what_lined_up_for_the_bus_is_handed_over_before_the_hold_is_let_go() {
     assert!(registry.with(BOB, Slot::let_go));
     assert_eq!(flush(&registry), ["hand m3 to b:2"]);
 }
+
+#[test]
+fn copies_line_up_while_a_session_takes_over_and_what_the_former_left_goes_first() {
+    let mut slot = Slot { session: Some(session(true)), ..Slot::default() };
+    slot.begin_takeover("b:1".into());
+    assert!(matches!(slot.accept(copy("new"), routing(1)), Next::Wait));
+    // What the former session left is stored by a hold of its own.
+    slot.hold_to_store(1);
+    assert!(!slot.let_go());
+    assert!(!slot.end_takeover_of(8), "another login's");
+    assert!(slot.end_takeover_of(7));
+    assert_eq!(stored(slot.route_held(routing(2)).unwrap()), "new");
+    assert!(slot.route_held(routing(3)).is_none());
+    assert!(!slot.end_takeover(), "once");
+}
+
+#[test]
+fn a_session_that_ends_while_it_takes_over_lets_go_of_what_lined_up() {
+    let mut slot = Slot { session: Some(session(true)), ..Slot::default() };
+    slot.begin_takeover("b:1".into());
+    slot.accept(copy("new"), routing(1));
+    slot.session = None;
+    assert!(slot.end_waits());
+    assert!(matches!(slot.route_held(routing(2)), Some(Next::Locate)));
+}

@@ -91,6 +91,16 @@ fn flushing_everything_does_not_disturb() {
 }
 
 #[test]
+fn keys_lost_by_redis_are_noticed_within_a_heartbeat() {
+    let redis = Service::redis();
+    let a = Member::join(&redis, "a");
+    a.sink.wait("the first heartbeat", |seen| seen.keys_lost == 1);
+    let () = redis::cmd("FLUSHALL").query(&mut redis.redis_client()).unwrap();
+    a.sink.wait("the loss", |seen| seen.keys_lost == 2);
+    a.sink.look(|seen| assert_eq!((seen.downs(), seen.subscribed), (0, 1)));
+}
+
+#[test]
 fn a_lost_connection_of_either_thread_takes_the_bus_down_and_up_again() {
     let redis = Service::redis();
     let a = Member::join(&redis, "a");

@@ -23,6 +23,8 @@ pub struct Seen {
     pub unreachable: Vec<ServerId>,
     /// True for up, false for down.
     pub turns: Vec<bool>,
+    pub subscribed: usize,
+    pub keys_lost: usize,
 }
 
 impl Seen {
@@ -81,6 +83,14 @@ impl BusSink for Recorder {
 
     fn on_unreachable(&self, server: &ServerId) {
         self.note(|seen| seen.unreachable.push(server.clone()));
+    }
+
+    fn on_subscribed(&self) {
+        self.note(|seen| seen.subscribed += 1);
+    }
+
+    fn on_keys_lost(&self) {
+        self.note(|seen| seen.keys_lost += 1);
     }
 
     fn on_up(&self) {

@@ -20,5 +20,6 @@ mod login;
 mod malformed;
 mod outages;
 mod register;
+mod resume;
 mod shutdown;
 mod startup;

@@ -102,6 +102,14 @@ pub trait Door {
         client.log_in_with(person, login).done();
         client
     }
+
+    /// Comes back by token, as a client that confirms.
+    #[track_caller]
+    fn resume(&self, person: &Person, token: &str) -> TestClient {
+        let mut client = self.connect();
+        client.resume(person, token).done();
+        client
+    }
 }
 
 /// A bare address as a door.

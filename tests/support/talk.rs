@@ -21,6 +21,19 @@ impl TestClient {
         self.log_in_with(person, login)
     }
 
+    /// LOGIN_MSG by token, as a client that confirms.
+    #[track_caller]
+    pub fn resume(&mut self, person: &Person, token: &str) -> Reply {
+        let login = json!({"msgid": 1, "id": person.id, "token": token, "ack": true});
+        self.log_in_with(person, login)
+    }
+
+    /// The token that the last login's answer brought.
+    #[track_caller]
+    pub fn token(&self) -> String {
+        self.welcome["token"].as_str().expect("a login answer has a token").to_owned()
+    }
+
     /// A LOGIN_MSG of one's own making for `person`; what follows is done in
     /// that person's name if it succeeds.
     #[track_caller]

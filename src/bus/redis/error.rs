@@ -1,6 +1,9 @@
 //! What can be wrong with Redis at start, in words for the person who starts
 //! the server; and a URL without its password.
 
+use std::io;
+use std::sync::Arc;
+
 use ::redis::ConnectionAddr;
 
 use crate::model::ServerId;
@@ -114,6 +117,18 @@ pub fn describe_url(url: &str) -> String {
         }
         _ => "***".to_owned(),
     }
+}
+
+/// Whether a system call was interrupted: a process that was stopped and goes
+/// on finds its reads with a time-out ended like this, and may read again.
+pub(super) fn is_interrupted(err: &::redis::RedisError) -> bool {
+    // The library keeps its cause behind an Arc.
+    type Cause = Arc<dyn std::error::Error + Send + Sync>;
+    let source = std::error::Error::source(err);
+    source
+        .and_then(|source| source.downcast_ref::<Cause>())
+        .and_then(|cause| cause.downcast_ref::<io::Error>())
+        .is_some_and(|cause| cause.kind() == io::ErrorKind::Interrupted)
 }
 
 #[cfg(test)]

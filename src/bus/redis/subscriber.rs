@@ -2,15 +2,14 @@
 //! bus is up.
 //!
 //! Thread: "bus-subscriber".
-//! Invariants: only this thread calls `on_items`, `on_up` and `on_down`, so
-//! up and down alternate; the bus is up only while a heartbeat that went
+//! Invariants: only this thread calls `on_subscribed`, `on_items`, `on_up` and
+//! `on_down`, so up and down alternate; the bus is up only while a heartbeat that went
 //! through Redis and back is at most three seconds old.
 
-use std::error::Error;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::error::is_interrupted;
 use super::job::Job;
 use super::link::Backoff;
 use super::shared::Shared;
@@ -82,6 +81,7 @@ impl Subscriber {
         // a Redis that hangs, since the read time-out below still stands.
         let mut channel = link.as_pubsub();
         channel.subscribe(&self.shared.channel)?;
+        self.sink.on_subscribed();
         channel.set_read_timeout(Some(READ_TICK))?;
         self.request_beat();
         let mut heard = Instant::now();
@@ -168,10 +168,5 @@ impl Subscriber {
 
 /// Whether a read only found nothing yet: its time was over, or a signal came.
 fn is_pause(err: &::redis::RedisError) -> bool {
-    let interrupted = || {
-        err.source()
-            .and_then(|source| source.downcast_ref::<io::Error>())
-            .is_some_and(|source| source.kind() == io::ErrorKind::Interrupted)
-    };
-    err.is_timeout() || interrupted()
+    err.is_timeout() || is_interrupted(err)
 }

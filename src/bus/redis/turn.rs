@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use ::redis::{Cmd, Connection, RedisResult, Value, cmd};
 use serde::Serialize;
 
+use super::error::is_interrupted;
 use super::job::{Answer, Job};
 use super::server_channel;
 use crate::bus::{BusError, BusSink, Item, Presence};
@@ -207,6 +208,7 @@ impl Turn {
         if let Some(channel) = &self.beat {
             self.head.extend_from_slice(b"]}");
             put(cmd("PUBLISH").arg(channel).arg(&self.head[..]));
+            put(cmd("GETSET").arg(witness_key(channel)).arg(1));
         }
         (wire, count)
     }
@@ -238,10 +240,13 @@ impl Turn {
         for server in &unreachable {
             sink.on_unreachable(server);
         }
-        match self.beat {
-            Some(_) => next().map(drop),
-            None => Ok(()),
+        if self.beat.is_some() {
+            next()?;
+            if matches!(next(), Ok(Value::Nil)) {
+                sink.on_keys_lost();
+            }
         }
+        Ok(())
     }
 
     /// Tells everyone that Redis did not answer.
@@ -266,8 +271,12 @@ impl Turn {
 fn exchange(link: &mut Connection, wire: &[u8], count: usize) -> RedisResult<Vec<Value>> {
     link.send_packed_command(wire)?;
     let mut replies = Vec::with_capacity(count);
-    for _ in 0..count {
-        replies.push(link.recv_response()?);
+    while replies.len() < count {
+        match link.recv_response() {
+            Ok(reply) => replies.push(reply),
+            Err(err) if is_interrupted(&err) => {}
+            Err(err) => return Err(err),
+        }
     }
     Ok(replies)
 }
@@ -335,6 +344,11 @@ fn envelope_head(from: &ServerId, epoch: i64) -> Vec<u8> {
     head.pop();
     head.extend_from_slice(b",\"items\":[");
     head
+}
+
+/// A key that is there for as long as Redis keeps what this server writes.
+fn witness_key(channel: &str) -> String {
+    format!("{channel}:witness")
 }
 
 fn presence_key(user: UserId) -> String {
@@ -474,7 +488,8 @@ mod tests {
                 outcome: item::CopyOutcome::NotHere,
             },
             Item::Nudge { user: UserId(4) },
-            Item::Close { user: UserId(5), claim: i64::MAX },
+            Item::Close { user: UserId(5), claim: i64::MAX, successor: 1 },
+            Item::Closed { user: UserId(5), successor: i64::MAX },
             Item::GroupChanged { group: crate::model::GroupId(6) },
         ];
         let mut turn = Turn::new(&"a".into(), 5);

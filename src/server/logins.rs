@@ -1,0 +1,195 @@
+//! A gateway's side of logins: granted, waiting for the session that they take
+//! over, answered, taken over themselves.
+//!
+//! Thread: its reactor's.
+
+use log::debug;
+
+use super::gateway::{Gateway, Timer, timer_key};
+use super::peer::{LogOut, Peer, conn_id, session_id};
+use super::pools::Job;
+use crate::net::{CloseReason, ConnId, Io};
+use crate::protocol::{Errno, Refusal};
+use crate::service::{
+    Effects, End, FORMER_TIMEOUT, Feed, Granted, Lane, LoggedIn, LoginId, Session, Successor,
+};
+
+/// A granted login that waits for the end of the session that it takes over.
+pub(super) struct Takeover {
+    pub session: Box<Session>,
+    pub granted: Box<Granted>,
+}
+
+/// A login that is to end as soon as it turns out to be this one.
+pub(super) struct Revoked {
+    claim: i64,
+    successor: Option<Successor>,
+}
+
+impl Gateway {
+    /// A login is granted but has to wait for the end of a former session.
+    pub(super) fn taking_over(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnId,
+        session: Box<Session>,
+        granted: Box<Granted>,
+    ) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let claim = granted.identity.claim.number;
+        peer.takeover = Some(Takeover { session, granted });
+        if peer.revoked.as_ref().is_some_and(|revoked| revoked.claim == claim) {
+            io.close(conn, CloseReason::Handler("taken over while it logged in"));
+        } else if peer.former_ended.take() == Some(claim) {
+            self.go_on_with_login(io, conn);
+        } else {
+            io.set_timer(io.now() + FORMER_TIMEOUT, timer_key(conn, Timer::Takeover));
+        }
+    }
+
+    /// The session that this login takes over has ended.
+    pub(super) fn former_ended(&mut self, io: &mut Io<'_>, login: LoginId) {
+        let conn = conn_id(login.session);
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        match &peer.takeover {
+            Some(takeover) if takeover.granted.identity.claim.number == login.claim => {
+                self.go_on_with_login(io, conn);
+            }
+            Some(_) => {}
+            // Its worker has yet to say that it waits.
+            None => peer.former_ended = Some(login.claim),
+        }
+    }
+
+    /// The former session has ended, or is not waited for any longer.
+    pub(super) fn go_on_with_login(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(Takeover { session, granted }) = peer.takeover.take() else { return };
+        let job = Job::FinishLogin { session, granted };
+        let Err(Job::FinishLogin { session, granted }) = self.pools.submit(Lane::Database, job)
+        else {
+            return;
+        };
+        self.service.end_session(session.id, &granted.identity, Vec::new(), End::default());
+        let refusal = Refusal::new(Errno::SlowDown, "the server is busy, try again in a moment");
+        let effects = Effects::login_refused(granted.seq, &refusal);
+        self.done(io, session, effects);
+    }
+
+    /// A login is answered, up to `end` in the outgoing stream.
+    pub(super) fn logged_in(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnId,
+        login: LoggedIn,
+        end: Option<u64>,
+    ) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let claim = login.identity.claim.number;
+        if peer.revoked.as_ref().is_some_and(|revoked| revoked.claim == claim) {
+            io.close(conn, CloseReason::Handler("taken over while it logged in"));
+        }
+        let mut feed = Box::new(Feed::new(login.identity, login.acks));
+        // Without an end the connection is finishing: the rows stay.
+        if let Some(end) = end {
+            peer.answered_to = Some(end);
+            feed.sent_rows(end, login.rows, io.now());
+        }
+        let full = feed.is_full();
+        peer.feed = Some(feed);
+        if end.is_some() && login.exhausted && !full {
+            self.try_go_live(io, conn, login.nudges);
+        } else {
+            self.catch_up(io, conn);
+        }
+    }
+
+    /// A frame has come: where it follows a login's answer, its client has the
+    /// new token, and the former ones end. A frame that came before the socket
+    /// had taken that answer proves nothing.
+    pub(super) fn token_arrived(&mut self, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        if let (Some(feed), Some(end)) = (&peer.feed, peer.answered_to)
+            && peer.taken_to >= end
+        {
+            peer.answered_to = None;
+            self.service.token_arrived(&feed.identity);
+        }
+    }
+
+    /// Ends this login's session from outside.
+    pub(super) fn close_login(
+        &mut self,
+        io: &mut Io<'_>,
+        login: LoginId,
+        reason: &'static str,
+        successor: Option<Successor>,
+    ) {
+        let conn = conn_id(login.session);
+        let peer = self.peers.get_mut(&conn).filter(|peer| {
+            let other = peer.feed.as_ref().is_some_and(|f| f.identity.claim.number != login.claim);
+            let ended = matches!(&peer.log_out, LogOut::Releasing(ended, _) if *ended == login);
+            !other && !ended
+        });
+        let Some(peer) = peer else {
+            // It has ended; what it left may still be with the writer.
+            if let Some(successor) = successor {
+                self.service.tell_when_written(successor);
+            }
+            return;
+        };
+        peer.revoked = Some(Revoked { claim: login.claim, successor });
+        let granted = peer.takeover.as_ref().map(|takeover| &takeover.granted.identity);
+        if peer.feed.is_some() || granted.is_some_and(|it| it.claim.number == login.claim) {
+            io.close(conn, CloseReason::Handler(reason));
+        }
+    }
+
+    /// The connection is gone, and with it whatever login it had.
+    pub(super) fn end_login(&self, conn: ConnId, peer: Peer) {
+        let session = session_id(conn);
+        let end_of = |claim: i64| {
+            let revoked = peer.revoked.filter(|revoked| revoked.claim == claim);
+            let service = self.service.clone();
+            let then = revoked.and_then(|revoked| revoked.successor).map(|successor| {
+                Box::new(move || service.tell_successor(&successor)) as Box<dyn FnOnce() + Send>
+            });
+            End { logged_out: false, then }
+        };
+        if let Some(feed) = peer.feed {
+            let identity = feed.identity.clone();
+            debug!(target: "gateway", "conn={conn} user={} session ended", identity.user);
+            let end = end_of(identity.claim.number);
+            self.service.end_session(session, &identity, feed.into_unconfirmed(), end);
+        } else if let Some(Takeover { granted, .. }) = peer.takeover {
+            let end = end_of(granted.identity.claim.number);
+            self.service.end_session(session, &granted.identity, Vec::new(), end);
+        }
+    }
+
+    /// Sees to it that a connection where nobody logs in is closed.
+    pub(super) fn watch_login(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        if let Some(peer) = self.peers.get_mut(&conn)
+            && !std::mem::replace(&mut peer.login_timer, true)
+        {
+            io.set_timer(io.now() + self.login_timeout, timer_key(conn, Timer::Login));
+        }
+    }
+
+    /// Closes a connection where nobody has logged in or asked for anything.
+    pub(super) fn login_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let busy = peer.session.is_none() || !matches!(peer.log_out, LogOut::No);
+        let deadline = peer.asked_at + self.login_timeout;
+        if peer.feed.is_some() {
+            // Set again by a log-out.
+            peer.login_timer = false;
+        } else if !busy && deadline <= io.now() {
+            let reason = "neither logged in nor asked for anything";
+            io.close(conn, CloseReason::Handler(reason));
+        } else {
+            let at = deadline.max(io.now() + self.login_timeout / 10);
+            io.set_timer(at, timer_key(conn, Timer::Login));
+        }
+    }
+}
