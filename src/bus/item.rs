@@ -80,11 +80,28 @@ pub enum Item {
         /// The number of the claim that replaced it.
         successor: i64,
     },
+    /// The sending server has missed something that the receiving one sent:
+    /// copies handed over to it are in doubt, and it takes no newer ones until
+    /// [`Item::Resumed`] comes.
+    Missed,
+    /// The sending server has stored whatever it had handed over to the
+    /// receiving one: what follows is newer than anything that was missed.
+    Resumed,
     /// A group's membership changed: drop the cached list.
     GroupChanged {
         /// The group.
         group: GroupId,
     },
+}
+
+/// An envelope's place among all that one server sends to another: a gap says
+/// that something was missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// A random number of the sending process.
+    pub stream: u64,
+    /// From 1 up; 0 for a heartbeat.
+    pub number: u64,
 }
 
 /// Everything that one server publishes to another in one turn.
@@ -96,4 +113,6 @@ pub struct Envelope {
     pub epoch: i64,
     /// In order; empty for the heartbeat that a server sends to itself.
     pub items: Vec<Item>,
+    /// Which envelope of this server to that one it is.
+    pub place: Place,
 }

@@ -66,7 +66,13 @@ mod tests {
     struct Ups(AtomicUsize);
 
     impl BusSink for Ups {
-        fn on_items(&self, _from: &ServerId, _epoch: i64, _items: Vec<Item>) {
+        fn on_items(
+            &self,
+            _from: &ServerId,
+            _epoch: i64,
+            _place: crate::bus::Place,
+            _items: Vec<Item>,
+        ) {
             panic!("a server alone hears nothing");
         }
         fn on_unreachable(&self, _server: &ServerId) {

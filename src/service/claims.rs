@@ -162,6 +162,10 @@ impl<'a> Watch<'a> {
             rows.into_iter().filter(|row| row.id != *service.server_id()).collect();
         self.seen.retain(|id, _| others.iter().any(|row| row.id == *id));
         for row in &others {
+            if !self.seen.contains_key(&row.id) {
+                // What it sent to a former life of this server is missing here.
+                service.say_missed(&row.id);
+            }
             let seen = self.seen.entry(row.id.clone()).or_insert_with(|| Seen {
                 epoch: row.epoch,
                 beat: row.beat,

@@ -3,7 +3,8 @@
 //! Thread: the bus's own. Nothing here blocks; what asks the database is
 //! handed to the claims thread.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use log::debug;
@@ -11,22 +12,26 @@ use log::debug;
 use super::Service;
 use super::claims::Event;
 use super::delivery::remote_copy;
+use super::hearing::{Heard, Hearings};
+use super::registry::NEVER_POISONED;
 use super::takeover::Successor;
 use serde_json::value::RawValue;
 
-use crate::bus::{BusSink, Item};
+use crate::bus::{BusSink, Item, Place};
 use crate::model::{ServerId, UserId};
 
 /// The service as the bus sees it.
 pub struct Inbound {
     service: Arc<Service>,
     events: Sender<Event>,
+    /// Only ever locked by the bus's one thread that calls in here.
+    hearings: Mutex<Hearings>,
 }
 
 impl Inbound {
     /// Hands items to `service`, and the bus's state to the claims thread.
     pub fn new(service: Arc<Service>, events: Sender<Event>) -> Inbound {
-        Inbound { service, events }
+        Inbound { service, events, hearings: Mutex::default() }
     }
 
     /// A message that another server handed over.
@@ -51,6 +56,25 @@ impl Inbound {
         }
     }
 
+    /// Whether something that this server sent before is missing.
+    fn hear(&self, from: &ServerId, place: Place) -> bool {
+        let mut hearings = self.hearings.lock().expect(NEVER_POISONED);
+        let heard = hearings.hear(from, place, Instant::now());
+        drop(hearings);
+        match heard {
+            Heard::InOrder => return false,
+            Heard::Waiting => return true,
+            Heard::Gap => {
+                debug!(target: "bus", "server={from} something it sent is missing");
+                // Nudges, perhaps.
+                self.service.nudge_everybody();
+            }
+            Heard::StillMissing => {}
+        }
+        self.service.say_missed(from);
+        true
+    }
+
     fn tell_claims(&self, event: Event) {
         if self.events.send(event).is_err() {
             debug!(target: "bus", "the claims thread has ended already");
@@ -59,9 +83,18 @@ impl Inbound {
 }
 
 impl BusSink for Inbound {
-    fn on_items(&self, from: &ServerId, _epoch: i64, items: Vec<Item>) {
+    fn on_items(&self, from: &ServerId, _epoch: i64, place: Place, items: Vec<Item>) {
+        let mut in_doubt = self.hear(from, place);
         for item in items {
             match item {
+                Item::Message { handover, to, .. } if in_doubt => {
+                    self.service.bounce(from, handover, to);
+                }
+                Item::Missed => self.service.on_missed(from),
+                Item::Resumed => {
+                    self.hearings.lock().expect(NEVER_POISONED).resumed(from);
+                    in_doubt = false;
+                }
                 Item::Message { handover, to, sender, mid, body } => {
                     self.take_in(from, handover, to, sender, &mid, &body);
                 }
@@ -91,6 +124,9 @@ impl BusSink for Inbound {
         // Nudges sent while nobody heard them are lost, and what comes now
         // must not be pushed before what they were for.
         self.service.nudge_everybody();
+        for server in self.service.peers() {
+            self.service.say_missed(&server);
+        }
     }
 
     fn on_keys_lost(&self) {
@@ -107,5 +143,41 @@ impl BusSink for Inbound {
 
     fn epoch(&self) -> i64 {
         self.service.epoch()
+    }
+}
+
+impl Service {
+    /// The other servers that live, as last seen.
+    fn peers(&self) -> Vec<ServerId> {
+        self.peers.read().expect(NEVER_POISONED).clone()
+    }
+
+    /// Tells a server that something it sent may be missing here.
+    pub(super) fn say_missed(&self, server: &ServerId) {
+        if let Err(err) = self.bus.send(server, Item::Missed) {
+            // The next envelope's number tells the same again.
+            debug!(target: "bus", "server={server} not told of a gap err={err}");
+        }
+    }
+
+    /// A server has missed something: what it was handed over is stored, and
+    /// newer copies go to it once it has been told so.
+    fn on_missed(&self, server: &ServerId) {
+        self.on_unreachable_server(server);
+        self.to_resume.lock().expect(NEVER_POISONED).insert(server.clone());
+    }
+
+    /// Tells the servers that have missed something that all is stored. Not at
+    /// once: another thread may have been between noting a copy as handed over
+    /// and queueing it for the bus, and that copy must not come after the word.
+    pub(super) fn resume_servers(&self) {
+        let servers = std::mem::take(&mut *self.to_resume.lock().expect(NEVER_POISONED));
+        for server in servers {
+            self.on_unreachable_server(&server);
+            if let Err(err) = self.bus.send(&server, Item::Resumed) {
+                // It asks again as soon as it hears anything.
+                debug!(target: "bus", "server={server} not told to go on err={err}");
+            }
+        }
     }
 }

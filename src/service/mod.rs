@@ -23,6 +23,7 @@ pub mod feed;
 pub mod friend;
 pub mod group;
 pub mod group_cache;
+mod hearing;
 pub mod inbound;
 pub mod known_users;
 pub mod login;
@@ -40,7 +41,7 @@ pub mod stop;
 pub mod takeover;
 pub mod token;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 use std::time::Duration;
@@ -110,6 +111,8 @@ pub struct Service {
     /// Users who are to be nudged on other servers, with how many copies.
     unnudged: Mutex<HashMap<UserId, u32>>,
     memory: MessageMemory,
+    /// Servers that have missed something: to be told that all is stored.
+    to_resume: Mutex<HashSet<ServerId>>,
     /// Users for whom so much was held that the thread "overdue" routes it.
     unflushed: Mutex<Vec<UserId>>,
     /// Set while the server stops: sessions are then released in one go.
@@ -145,6 +148,7 @@ impl Service {
             outcomes: Outcomes::default(),
             unnudged: Mutex::default(),
             memory: MessageMemory::default(),
+            to_resume: Mutex::default(),
             unflushed: Mutex::default(),
             stopping: AtomicBool::new(false),
             ended_in_stop: Mutex::default(),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use log::{debug, warn};
+use log::warn;
 
 use super::message::{MessageCopy, Origin};
 use super::registry::NEVER_POISONED;
@@ -152,13 +152,13 @@ impl Service {
             let item = Item::Outcome { handover, users: users.clone(), outcome };
             match self.bus.send(&server, item) {
                 Ok(()) => {}
-                // Goes with the next ones.
-                Err(BusError::Full) => {
+                // Goes with the next ones, in time for the other server's
+                // deadline if Redis was away for a moment only.
+                Err(BusError::Full | BusError::Down) => {
                     for user in users {
                         self.outcomes.add(server.clone(), handover, outcome, user);
                     }
                 }
-                Err(err) => debug!(target: "bus", "server={server} outcome not sent err={err}"),
             }
         }
     }

@@ -57,6 +57,7 @@ pub fn run_overdue(service: &Service, stop: &Receiver<()>) {
         service.store_overdue(now);
         service.end_overdue_catch_ups(now);
         service.flush_the_rest();
+        service.resume_servers();
         service.retry_nudges();
         service.flush_outcomes();
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Condvar, Mutex};
 
-use cluster_chat::bus::{BusSink, Item};
+use cluster_chat::bus::{BusSink, Item, Place};
 use cluster_chat::model::ServerId;
 
 use crate::PATIENCE;
@@ -20,6 +20,8 @@ pub struct Recorder {
 pub struct Seen {
     /// One entry per call of `on_items`: who, which epoch, what.
     pub envelopes: Vec<(ServerId, i64, Vec<Item>)>,
+    /// The number of each of these, with who sent it.
+    pub numbers: Vec<(ServerId, u64)>,
     pub unreachable: Vec<ServerId>,
     /// True for up, false for down.
     pub turns: Vec<bool>,
@@ -77,8 +79,11 @@ impl Recorder {
 }
 
 impl BusSink for Recorder {
-    fn on_items(&self, from: &ServerId, epoch: i64, items: Vec<Item>) {
-        self.note(|seen| seen.envelopes.push((from.clone(), epoch, items)));
+    fn on_items(&self, from: &ServerId, epoch: i64, place: Place, items: Vec<Item>) {
+        self.note(|seen| {
+            seen.numbers.push((from.clone(), place.number));
+            seen.envelopes.push((from.clone(), epoch, items));
+        });
     }
 
     fn on_unreachable(&self, server: &ServerId) {

@@ -204,3 +204,25 @@ fn a_callback_may_use_the_bus() {
     assert_eq!(found, Ok(vec![Some(presence("a", 1))]));
     b.sink.wait("what the callback sent arrives", |seen| seen.handovers() == [5]);
 }
+
+#[test]
+fn envelopes_are_numbered_so_that_a_gap_shows() {
+    let redis = Service::redis();
+    let a = Member::join(&redis, "a");
+    let b = Member::join(&redis, "b");
+    for handover in 1..=3 {
+        a.send("b", handover).unwrap();
+        b.sink.wait("it arrives", |seen| seen.handovers().len() == handover as usize);
+    }
+    b.sink.look(|seen| {
+        let numbers: Vec<u64> = seen.numbers.iter().map(|(_, number)| *number).collect();
+        assert_eq!(numbers, [1, 2, 3]);
+    });
+    // The first one to c is lost, since c is not there yet.
+    a.send("c", 1).unwrap();
+    a.sink.wait("c is not there", |seen| seen.lost("c"));
+    let c = Member::join(&redis, "c");
+    a.send("c", 2).unwrap();
+    c.sink.wait("it arrives", |seen| seen.handovers() == [2]);
+    c.sink.look(|seen| assert_eq!(seen.numbers, [("a".into(), 2)]));
+}

@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::job::Job;
 use super::link::Backoff;
 use super::shared::Shared;
-use super::turn::Turn;
+use super::turn::{Sent, Turn};
 use crate::bus::BusSink;
 use crate::model::ServerId;
 
@@ -30,6 +30,7 @@ pub(super) struct Publisher {
     sink: Arc<dyn BusSink>,
     backoff: Backoff,
     next_beat: Instant,
+    sent: Sent,
     /// A job taken from the queue just before the connection was given up.
     held: Option<Job>,
 }
@@ -46,7 +47,15 @@ enum End {
 
 impl Publisher {
     pub(super) fn new(shared: Arc<Shared>, jobs: Receiver<Job>, sink: Arc<dyn BusSink>) -> Self {
-        Self { shared, jobs, sink, backoff: Backoff::new(), next_beat: Instant::now(), held: None }
+        Self {
+            shared,
+            jobs,
+            sink,
+            backoff: Backoff::new(),
+            next_beat: Instant::now(),
+            sent: Sent::new(),
+            held: None,
+        }
     }
 
     /// Serves the queue until the bus is shut down.
@@ -110,7 +119,7 @@ impl Publisher {
             }
             let turn = self.gather();
             let broken = || self.shared.set_publishing(false);
-            if let Err(err) = turn.run(link, &*self.sink, broken) {
+            if let Err(err) = turn.run(link, &mut self.sent, &*self.sink, broken) {
                 return End::Broken(err);
             }
             self.backoff.reset();

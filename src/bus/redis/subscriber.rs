@@ -118,7 +118,8 @@ impl Subscriber {
         };
         self.notice_failures();
         if !envelope.items.is_empty() {
-            self.sink.on_items(&envelope.from, envelope.epoch, envelope.items);
+            let Envelope { from, epoch, items, place } = envelope;
+            self.sink.on_items(&from, epoch, place, items);
             return false;
         }
         if envelope.from != self.shared.server {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::error::is_interrupted;
 use super::job::{Answer, Job};
 use super::server_channel;
-use crate::bus::{BusError, BusSink, Item, Presence};
+use crate::bus::{BusError, BusSink, Item, Place, Presence};
 use crate::model::{ServerId, UserId};
 
 /// Where an envelope is closed and another one begun, in bytes: a subscriber
@@ -43,6 +43,26 @@ pub(super) struct Turn {
     beat: Option<String>,
     jobs: usize,
     bytes: usize,
+}
+
+/// What was sent to each server so far, lost envelopes included.
+pub(super) struct Sent {
+    stream: u64,
+    numbers: HashMap<ServerId, u64>,
+}
+
+impl Sent {
+    /// Nothing was sent yet.
+    pub(super) fn new() -> Self {
+        let stream = getrandom::u64().expect("the operating system gives random numbers");
+        Self { stream, numbers: HashMap::new() }
+    }
+
+    fn next(&mut self, to: &ServerId) -> Place {
+        let number = self.numbers.entry(to.clone()).or_default();
+        *number += 1;
+        Place { stream: self.stream, number: *number }
+    }
 }
 
 /// An announcement or a withdrawal.
@@ -165,10 +185,11 @@ impl Turn {
     pub(super) fn run(
         mut self,
         link: &mut Connection,
+        sent: &mut Sent,
         sink: &dyn BusSink,
         broken: impl FnOnce(),
     ) -> RedisResult<()> {
-        let (wire, count) = self.pack();
+        let (wire, count) = self.pack(sent);
         if count == 0 {
             return Ok(());
         }
@@ -183,7 +204,7 @@ impl Turn {
     }
 
     /// The turn as one pipeline, and how many answers it will get.
-    fn pack(&mut self) -> (Vec<u8>, usize) {
+    fn pack(&mut self, sent: &mut Sent) -> (Vec<u8>, usize) {
         let mut wire = Vec::with_capacity(self.bytes + 256 * (self.jobs + 1));
         let mut count = 0;
         let mut put = |command: &Cmd| {
@@ -202,11 +223,11 @@ impl Turn {
             put(cmd("MGET").arg(&self.keys));
         }
         for envelope in &mut self.envelopes {
-            envelope.text.extend_from_slice(b"]}");
+            close_envelope(&mut envelope.text, sent.next(&envelope.to));
             put(cmd("PUBLISH").arg(server_channel(&envelope.to)).arg(&envelope.text[..]));
         }
         if let Some(channel) = &self.beat {
-            self.head.extend_from_slice(b"]}");
+            close_envelope(&mut self.head, Place { stream: sent.stream, number: 0 });
             put(cmd("PUBLISH").arg(channel).arg(&self.head[..]));
             put(cmd("GETSET").arg(witness_key(channel)).arg(1));
         }
@@ -346,6 +367,11 @@ fn envelope_head(from: &ServerId, epoch: i64) -> Vec<u8> {
     head
 }
 
+fn close_envelope(text: &mut Vec<u8>, Place { stream, number }: Place) {
+    let rest = format!("],\"place\":{{\"stream\":{stream},\"number\":{number}}}}}");
+    text.extend_from_slice(rest.as_bytes());
+}
+
 /// A key that is there for as long as Redis keeps what this server writes.
 fn witness_key(channel: &str) -> String {
     format!("{channel}:witness")
@@ -381,7 +407,7 @@ mod tests {
 
     /// The envelopes for one server as the other side reads them.
     fn read(turn: &mut Turn, to: &str) -> Vec<item::Envelope> {
-        turn.pack();
+        turn.pack(&mut Sent::new());
         turn.envelopes
             .iter()
             .filter(|envelope| &*envelope.to == to)
@@ -424,7 +450,7 @@ mod tests {
         assert_eq!(envelopes.iter().map(|e| e.items.len()).collect::<Vec<_>>(), [2, 2, 1]);
         assert_eq!(handovers(&envelopes), [0, 1, 2, 3, 4]);
         let longest = turn.envelopes.iter().map(|e| e.text.len()).max();
-        assert!(longest <= Some(ENVELOPE_LIMIT_BYTES + 2), "{longest:?}");
+        assert!(longest <= Some(ENVELOPE_LIMIT_BYTES + 64), "{longest:?}");
     }
 
     #[test]
@@ -474,7 +500,7 @@ mod tests {
     fn a_heartbeat_is_an_empty_envelope() {
         let mut turn = Turn::new(&"a".into(), 5);
         turn.add(Job::Beat, "own");
-        turn.pack();
+        turn.pack(&mut Sent::new());
         let beat: item::Envelope = serde_json::from_slice(&turn.head).unwrap();
         assert_eq!((&*beat.from, beat.epoch, beat.items.len()), ("a", 5, 0));
     }
