@@ -141,7 +141,7 @@ impl Core {
 
     /// A frame's payload.
     pub fn on_frame(&mut self, payload: &[u8], now: Instant) {
-        self.heart.received();
+        self.heart.received(now);
         let message: Incoming = match serde_json::from_slice(payload) {
             Ok(message) => message,
             Err(e) => {
@@ -170,6 +170,13 @@ impl Core {
             for due in self.outbox.take_due(now) {
                 match due {
                     Due::Send(payload) => self.send(payload, now),
+                    Due::Overdue(payload) => {
+                        self.send(payload, now);
+                        // Perhaps there is nobody left to answer.
+                        if self.heart.doubt(now) {
+                            self.ping(now);
+                        }
+                    }
                     Due::GivenUp(what) => {
                         let reason = "the server gave no answer";
                         self.problem(render::unsure(&what, reason, &self.roster));
@@ -178,10 +185,7 @@ impl Core {
             }
             match self.heart.beat(now) {
                 Beat::Wait => {}
-                Beat::Ping => {
-                    let (_, payload) = self.request(MsgId::Ping, json!({}));
-                    self.send(payload, now);
-                }
+                Beat::Ping => self.ping(now),
                 Beat::Gone => self.hang_up("the server does not answer"),
             }
         }
@@ -347,6 +351,11 @@ impl Core {
 
     pub(super) fn confirm(&mut self, count: u64, now: Instant) {
         let (_, payload) = self.request(MsgId::RecvAck, json!({"count": count}));
+        self.send(payload, now);
+    }
+
+    fn ping(&mut self, now: Instant) {
+        let (_, payload) = self.request(MsgId::Ping, json!({}));
         self.send(payload, now);
     }
 
