@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used)] // A test that meets an error should end there.
 
+mod delivery_stories;
+mod memory_stories;
 mod piped;
 mod proxy;
+mod puppet;
+mod resume_stories;
 mod screen;
 mod script_stories;
 mod start_stories;

@@ -42,25 +42,6 @@ fn an_outage_is_told_once_however_often_the_connection_fails() {
 }
 
 #[test]
-fn after_a_drop_the_token_resumes_and_the_password_is_the_second_try() {
-    let mut story = Story::begin();
-    story.log_in();
-    let login = story.take_sent().remove(0);
-    let mut ack = login_ack(&[]);
-    ack["token"] = json!("secret1");
-    story.reply(&login, 2, ack);
-    story.drop_connection();
-    story.connect();
-    let login = story.take_sent().remove(0);
-    assert_eq!((&login["token"], login.get("password")), (&json!("secret1"), None));
-    story.reply(&login, 2, json!({"errno": 1, "errmsg": "no"}));
-    let login = story.take_sent().remove(0);
-    assert_eq!((&login["password"], login.get("token")), (&json!("pw"), None));
-    story.reply(&login, 2, login_ack(&[]));
-    assert!(story.core.is_live());
-}
-
-#[test]
 fn a_session_that_still_looks_online_is_waited_for_but_not_for_ever() {
     let mut story = Story::logged_in();
     story.drop_connection();
@@ -126,6 +107,11 @@ fn a_message_without_answer_is_sent_again_and_given_up_in_the_end() {
     let last = story.take_lines().into_iter().find(|l| l.contains("may not have been sent"));
     assert!(last.unwrap().contains("no answer"));
     assert_eq!(story.core.waiting(), 0);
+    // Whoever runs a script hears of it in the end.
+    story.ask(Ask::LogOut { patience: SECOND });
+    let logout = story.take_sent().pop().unwrap();
+    story.reply(&logout, 103, json!({}));
+    assert_eq!(story.answers, [Answer::LoggedOut { unanswered: 2 }]);
 }
 
 #[test]
