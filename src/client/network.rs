@@ -107,6 +107,7 @@ impl Network {
             next_attempt: Instant::now(),
             taken: 0,
             shown_version: None,
+            blind: false,
         };
         worker.connect()?;
         let thread = thread::Builder::new().name("network".to_owned());
@@ -158,6 +159,9 @@ struct Worker {
     taken: usize,
     /// The roster's version that the view shows.
     shown_version: Option<u64>,
+    /// Nobody sees what is printed any more: messages are left to the next
+    /// login.
+    blind: bool,
 }
 
 impl Worker {
@@ -285,7 +289,10 @@ impl Worker {
             let (mut recall, mut hang_up) = (None, None);
             for effect in effects {
                 match effect {
-                    Effect::Send(payload) => wire::append_frame(&mut frames, &payload),
+                    Effect::Confirm(_) | Effect::Remember(_) if self.blind => {}
+                    Effect::Send(payload) | Effect::Confirm(payload) => {
+                        wire::append_frame(&mut frames, &payload);
+                    }
                     Effect::Remember(message) => shown.push(message),
                     Effect::Print(_) => {}
                     Effect::Answer(answer) => answers.push(answer),
@@ -318,13 +325,13 @@ impl Worker {
         }
     }
 
-    fn warn(&self, warning: Option<String>) {
+    fn warn(&mut self, warning: Option<String>) {
         self.print(&warning.map(Line::problem).into_iter().collect::<Vec<_>>());
     }
 
-    fn print(&self, lines: &[Line]) {
-        if !lines.is_empty() {
-            self.printer.print(lines);
+    fn print(&mut self, lines: &[Line]) {
+        if !lines.is_empty() && !self.printer.print(lines) {
+            self.blind = true;
         }
     }
 

@@ -168,3 +168,30 @@ fn a_client_whose_account_is_taken_over_again_and_again_waits_until_it_is_wanted
     ann.wait_for("Delivered to 2.");
     see_off(ann, &mut line);
 }
+
+#[test]
+fn messages_that_nobody_can_read_are_not_confirmed() {
+    let puppet = Puppet::start();
+    let state_dir = tempfile::tempdir().unwrap();
+    // As `| head` leaves it, or a full disk.
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut ann = Piped::spawn_with(|command| {
+        command.args(["127.0.0.1", &puppet.port.to_string()]);
+        command.env("CHAT_STATE_DIR", state_dir.path()).stdout(full);
+    });
+    ann.send("1\n1\npw");
+    let (mut line, _) = puppet.let_in("t1");
+    line.push(&from_bob("a", "is anybody there?"));
+    // What a script sends goes on.
+    ann.send("chat:2:one");
+    let chat = line.read();
+    assert_eq!(chat["msgid"], 6);
+    line.reply(&chat, 106, json!({"status": "delivered"}));
+    ann.end_input();
+    let logout = line.read();
+    assert_eq!(logout["msgid"], 3, "not even before it leaves");
+    line.reply(&logout, 103, json!({}));
+    assert_eq!(ann.finish().code, Some(0));
+    let remembered = state_dir.path().join(format!("seen-127.0.0.1-{}-1", puppet.port));
+    assert_eq!(std::fs::read_to_string(remembered).unwrap(), "");
+}

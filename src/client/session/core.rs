@@ -50,7 +50,7 @@ pub struct Core {
     pub(super) acks: Acks,
     /// How many requests since the login were not sent or never answered.
     pub(super) in_vain: usize,
-    heart: Heart,
+    pub(super) heart: Heart,
     next_seq: u64,
     random: Random,
     pub(super) effects: Vec<Effect>,

@@ -100,6 +100,9 @@ pub enum Answer {
 pub enum Effect {
     /// Send this payload as one frame.
     Send(Vec<u8>),
+    /// The same, but only if everything to be shown so far could be shown: it
+    /// confirms that.
+    Confirm(Vec<u8>),
     /// Show this line.
     Print(Line),
     /// Answer the input.
@@ -109,7 +112,7 @@ pub enum Effect {
     /// frame.
     Recall(u32),
     /// Keep for later runs that this message was shown. It comes after the
-    /// line to show and is to be done before the next [`Effect::Send`].
+    /// line to show and is to be done before the next [`Effect::Confirm`].
     Remember(MessageKey),
     /// Close the connection; the text says why.
     HangUp(String),

@@ -81,6 +81,7 @@ impl Core {
 
     pub(super) fn confirm(&mut self, count: u64, now: Instant) {
         let (_, payload) = self.request(MsgId::RecvAck, json!({"count": count}));
-        self.send(payload, now);
+        self.heart.sent(now);
+        self.effects.push(Effect::Confirm(payload));
     }
 }

@@ -130,7 +130,7 @@ impl Story {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Send(payload) => {
+            Effect::Send(payload) | Effect::Confirm(payload) => {
                 self.order.push("send");
                 self.sent.push(serde_json::from_slice(&payload).unwrap());
             }
