@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::acks::Acks;
 use super::heart::{Beat, Heart};
 use super::leaving::Leaving;
-use super::login::{Asked, LoginTry, Recalling};
+use super::login::{Asked, Busy, LoginTry, Recalling};
 use super::outbox::{Due, MAX_WAITING, Outbox, What};
 use super::pushes::is_push;
 use super::resume::Account;
@@ -42,6 +42,8 @@ pub struct Core {
     pub(super) recalling: Option<Recalling>,
     /// What the menu waits for.
     pub(super) asked: Option<Asked>,
+    /// A busy server that is asked for it again.
+    pub(super) busy: Option<Busy>,
     /// The logout under way.
     pub(super) leaving: Option<Leaving>,
     pub(super) outbox: Outbox,
@@ -66,6 +68,7 @@ impl Core {
             login: None,
             recalling: None,
             asked: None,
+            busy: None,
             leaving: None,
             outbox: Outbox::default(),
             roster: Roster::default(),

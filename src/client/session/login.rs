@@ -8,6 +8,7 @@ use super::core::Core;
 use super::resume::{Account, Way};
 use super::seen::MessageKey;
 use super::{Answer, Effect, Secret, Who};
+use crate::client::backoff::Backoff;
 use crate::client::message::Incoming;
 use crate::client::render;
 use crate::client::text::safe;
@@ -15,6 +16,11 @@ use crate::protocol::{Errno, MsgId};
 
 /// A login or registration that is not answered by then has failed.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+/// So long a server that is busy is asked again, with these pauses: whoever
+/// logs in together with a thousand others has only to wait a moment.
+const BUSY_PATIENCE: Duration = Duration::from_secs(10);
+const FIRST_BUSY_PAUSE: Duration = Duration::from_millis(300);
+const LONGEST_BUSY_PAUSE: Duration = Duration::from_secs(2);
 
 /// A LOGIN_MSG that waits for its answer.
 pub(super) struct LoginTry {
@@ -41,6 +47,13 @@ pub(super) enum Asked {
     },
 }
 
+/// A busy server that is asked again for what the menu waits for.
+pub(super) struct Busy {
+    until: Instant,
+    pauses: Backoff,
+    again_at: Option<Instant>,
+}
+
 /// A first login that was granted, until it is known what was shown to this
 /// user before.
 pub(super) struct Recalling {
@@ -55,6 +68,7 @@ pub(super) struct Recalling {
 impl Core {
     pub(super) fn ask_menu(&mut self, asked: Asked, now: Instant) {
         self.asked = Some(asked);
+        self.busy = None;
         if self.connected {
             self.begin_login(now);
         }
@@ -103,6 +117,12 @@ impl Core {
 
     /// Takes the replies that belong here; false if `seq` is of no concern.
     pub(super) fn on_login_reply(&mut self, seq: u64, reply: &Incoming, now: Instant) -> bool {
+        if reply.errno == Some(Errno::SlowDown as i64)
+            && self.is_for_the_menu(seq)
+            && self.ask_again_later(now)
+        {
+            return true;
+        }
         if self.login.as_ref().is_some_and(|login| login.seq == seq) {
             if let Some(way) = self.login.take().and_then(|login| login.way) {
                 self.login_again(way, reply, now);
@@ -125,6 +145,34 @@ impl Core {
             return true;
         }
         false
+    }
+
+    fn is_for_the_menu(&self, seq: u64) -> bool {
+        match &self.asked {
+            Some(Asked::LogIn { .. }) => self.login.as_ref().is_some_and(|login| login.seq == seq),
+            Some(Asked::Register { seq: sent, .. }) => sent.is_some_and(|(sent, _)| sent == seq),
+            None => false,
+        }
+    }
+
+    /// False if patience is at its end.
+    fn ask_again_later(&mut self, now: Instant) -> bool {
+        let chance = self.chance();
+        let busy = self.busy.get_or_insert_with(|| Busy {
+            until: now + BUSY_PATIENCE,
+            pauses: Backoff::new(FIRST_BUSY_PAUSE, LONGEST_BUSY_PAUSE),
+            again_at: None,
+        });
+        let at = now + busy.pauses.next(chance);
+        if at > busy.until {
+            return false;
+        }
+        busy.again_at = Some(at);
+        self.login = None;
+        if let Some(Asked::Register { seq, .. }) = &mut self.asked {
+            *seq = None;
+        }
+        true
     }
 
     fn first_login(&mut self, password: Secret, takeover: bool, reply: &Incoming) {
@@ -201,9 +249,11 @@ impl Core {
             self.login = None;
             return self.hang_up("the server does not answer");
         }
-        let again_at = self.account.as_ref().and_then(Account::again_at);
-        if self.connected && again_at.is_some_and(|at| at <= now) {
-            self.resume(now);
+        if self.connected && self.again_at().is_some_and(|at| at <= now) {
+            if let Some(busy) = &mut self.busy {
+                busy.again_at = None;
+            }
+            self.begin_login(now);
         }
     }
 
@@ -213,9 +263,16 @@ impl Core {
             _ => None,
         };
         let login = self.login.as_ref().map(|login| login.until);
-        let again = self.account.as_ref().and_then(Account::again_at);
         let leaving = self.leaving.as_ref().map(|leaving| leaving.until);
-        [registering, login, again, leaving].into_iter().flatten().min()
+        [registering, login, self.again_at(), leaving].into_iter().flatten().min()
+    }
+
+    /// When to ask again after a refusal.
+    fn again_at(&self) -> Option<Instant> {
+        match &self.account {
+            Some(account) => account.again_at(),
+            None => self.busy.as_ref()?.again_at,
+        }
     }
 }
 

@@ -261,6 +261,43 @@ fn who_leaves_while_the_account_is_in_use_elsewhere_does_not_wait() {
 }
 
 #[test]
+fn a_server_too_busy_for_a_first_login_or_registration_is_asked_again_for_a_while() {
+    for msgid in [1, 4] {
+        for granted in [true, false] {
+            let mut story = Story::begin();
+            if msgid == 1 {
+                story.log_in();
+            } else {
+                let (name, password) = ("ann".into(), Secret("pw".into()));
+                story.ask(Ask::Register { name, password });
+            }
+            let begun = story.now;
+            let mut request = story.take_sent().remove(0);
+            while story.answers.is_empty()
+                && story.now - begun < SECOND * (if granted { 3 } else { 60 })
+            {
+                story.reply(&request, msgid + 1, json!({"errno": 12, "errmsg": "busy"}));
+                if let Some(due) = story.core.next_time() {
+                    story.pass(due - story.now);
+                    request = story.take_sent().remove(0);
+                    assert_eq!(request["msgid"], msgid);
+                }
+            }
+            if granted {
+                story.reply(&request, msgid + 1, login_ack(&[]));
+            }
+            let expected = match (granted, msgid) {
+                (false, _) => Answer::Refused("busy.".into()),
+                (true, 1) => Answer::LoggedIn,
+                (true, _) => Answer::Registered(1),
+            };
+            assert_eq!(story.answers, [expected]);
+            assert!(story.now - begun <= SECOND * 10);
+        }
+    }
+}
+
+#[test]
 fn what_was_in_vain_is_counted_even_where_the_session_ended_by_itself() {
     let mut story = with_token("t");
     story.drop_connection();
