@@ -14,5 +14,6 @@ mod script_stories;
 mod start_stories;
 #[path = "../support/mod.rs"]
 mod support;
+mod takeover_stories;
 mod terminal;
 mod terminal_stories;
