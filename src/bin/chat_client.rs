@@ -1,10 +1,12 @@
 //! `bin/ChatClient <ip> <port>`: flags and start-up.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cluster_chat::client;
 use cluster_chat::client::network::Target;
+use cluster_chat::client::{self, Options, seen_file};
 
 /// Chat with the users of a ChatServer.
 ///
@@ -18,8 +20,8 @@ use cluster_chat::client::network::Target;
 /// answered (10 s at most) and logs out.
 ///
 /// Exit status: 0 all went well; 1 no server, a failed login or registration,
-/// a line that was not understood, or something that was never answered;
-/// 2 wrong usage.
+/// a line that was not understood, or something that was not sent or never
+/// answered; 2 wrong usage.
 #[derive(Parser)]
 #[command(name = "ChatClient", version, verbatim_doc_comment)]
 struct Flags {
@@ -29,6 +31,15 @@ struct Flags {
     /// The server's TCP port.
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
+    /// Where to remember which messages were shown, so that none is shown twice
+    /// [default: $XDG_STATE_HOME/cluster-chat or ~/.local/state/cluster-chat]
+    // An OsString may be empty: such a variable counts as unset.
+    #[arg(long, value_name = "DIR", env = "CHAT_STATE_DIR", hide_env_values = true)]
+    state_dir: Option<OsString>,
+    /// Log in even if the account is online elsewhere, and end that session; on
+    /// a terminal you are asked otherwise
+    #[arg(long)]
+    takeover: bool,
 }
 
 fn main() -> ExitCode {
@@ -37,8 +48,13 @@ fn main() -> ExitCode {
     let quiet = env_logger::Env::default().default_filter_or("off");
     env_logger::Builder::from_env(quiet).init();
     let flags = Flags::parse();
-    let target = Target { host: flags.host, port: flags.port };
-    match client::run(target) {
+    let state_dir = flags.state_dir.filter(|dir| !dir.is_empty());
+    let options = Options {
+        target: Target { host: flags.host, port: flags.port },
+        state_dir: state_dir.map(PathBuf::from).or_else(seen_file::default_folder),
+        takeover: flags.takeover,
+    };
+    match client::run(options) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {

@@ -6,6 +6,8 @@ use super::network::Target;
 
 /// How a connection ended.
 pub enum End {
+    /// The server closed it between two frames.
+    Closed,
     /// What answered sent no ChatServer's frames.
     Foreign,
     /// For this reason, which is part of a sentence.
@@ -13,9 +15,9 @@ pub enum End {
 }
 
 impl End {
-    /// The server closed it between two frames.
-    pub fn closed() -> End {
-        End::Because("the server closed the connection".to_owned())
+    /// Whether the server closed it in good order.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, End::Closed)
     }
 
     /// The reason as part of a sentence; `heard`: whether a frame had come.
@@ -28,10 +30,11 @@ impl End {
                 "what answers at {host} port {port} is no ChatServer: \
                  check the address and the port"
             ),
-            End::Because(_) if !heard => format!(
+            End::Closed | End::Because(_) if !heard => format!(
                 "no ChatServer answered at {host} port {port}: \
                  it, or every server behind a balancer there, is down"
             ),
+            End::Closed => "the server closed the connection".to_owned(),
             End::Because(reason) => reason,
         }
     }

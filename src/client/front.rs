@@ -60,6 +60,8 @@ pub struct Front<'a> {
     printer: &'a dyn Printer,
     /// Whether a person sits there, who can try again.
     interactive: bool,
+    /// Whether a login takes the account over without asking.
+    takeover: bool,
     ended: Ended,
     registered: Option<u32>,
 }
@@ -78,8 +80,10 @@ impl<'a> Front<'a> {
         network: &'a Network,
         printer: &'a dyn Printer,
         interactive: bool,
+        takeover: bool,
     ) -> Front<'a> {
-        Front { input, network, printer, interactive, ended: Ended::Well, registered: None }
+        let (ended, registered) = (Ended::Well, None);
+        Front { input, network, printer, interactive, takeover, ended, registered }
     }
 
     /// Leads the dialogue to its end.
@@ -138,10 +142,26 @@ impl<'a> Front<'a> {
         if let Err(sentence) = bounds::check_password(&password.0) {
             return self.login_failed(&format!("{sentence}."));
         }
-        self.network.ask(Ask::LogIn { who, password });
+        self.log_in(who, password, self.takeover)
+    }
+
+    fn log_in(&mut self, who: Who, password: Secret, takeover: bool) -> Next {
+        let again = (who.clone(), password.clone());
+        self.network.ask(Ask::LogIn { who, password, takeover });
         match self.network.answer() {
             Answer::LoggedIn => Next::Commands,
             Answer::Refused(reason) => self.login_failed(&reason),
+            Answer::OnlineElsewhere(reason) if !self.interactive => {
+                self.login_failed(&format!("{reason} With --takeover it is taken over."))
+            }
+            Answer::OnlineElsewhere(_) => {
+                let question = "This account is online elsewhere: take it over? (y/n) ";
+                match self.input.ask(Question::Plain(question)) {
+                    Typed::Line(line) if is_yes(&line) => self.log_in(again.0, again.1, true),
+                    Typed::Line(_) => Next::Menu,
+                    other => self.broken_off(&other, "the answer"),
+                }
+            }
             Answer::Registered(_) | Answer::LoggedOut { .. } => Next::Menu,
         }
     }
@@ -187,7 +207,7 @@ impl<'a> Front<'a> {
                 self.say(&format!("Registered: {name} has the id {id}. Log in with it."));
             }
             Answer::Refused(reason) => return self.registration_failed(&reason),
-            Answer::LoggedIn | Answer::LoggedOut { .. } => {}
+            Answer::LoggedIn | Answer::OnlineElsewhere(_) | Answer::LoggedOut { .. } => {}
         }
         Next::Menu
     }
@@ -290,4 +310,8 @@ impl<'a> Front<'a> {
         }
         self.printer.print(&[Line::problem(text)]);
     }
+}
+
+fn is_yes(line: &str) -> bool {
+    ["y", "yes"].contains(&line.trim().to_lowercase().as_str())
 }

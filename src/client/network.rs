@@ -15,11 +15,15 @@ use std::time::{Duration, Instant};
 use super::backoff::Backoff;
 use super::ending::{End, unreachable_because};
 use super::printer::{Line, Printer};
+use super::seen_file::SeenFile;
 use super::session::{Answer, Ask, Core, Effect};
 use super::text::lower_first;
 use super::view::View;
 use super::wire;
 
+/// The pauses between attempts to connect.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A server that does not take a connection within this is not reachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A server that takes no bytes for so long is as good as gone.
@@ -74,13 +78,15 @@ enum Event {
 }
 
 impl Network {
-    /// Connects and starts the thread. `core` is not connected yet.
+    /// Connects and starts the thread. `core` is not connected yet; `seen`
+    /// remembers for it.
     ///
     /// # Errors
     /// Where the server is not reachable.
     pub fn start(
         target: Target,
         core: Core,
+        seen: SeenFile,
         printer: Arc<dyn Printer>,
     ) -> Result<Network, ConnectError> {
         let (events, queue) = mpsc::sync_channel(QUEUE);
@@ -89,6 +95,7 @@ impl Network {
         let mut worker = Worker {
             target,
             core,
+            seen,
             printer,
             view: Arc::clone(&view),
             answer,
@@ -96,10 +103,11 @@ impl Network {
             connection: None,
             connections: 0,
             heard: false,
-            backoff: Backoff::default(),
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             next_attempt: Instant::now(),
             taken: 0,
             shown_version: None,
+            blind: false,
         };
         worker.connect()?;
         let thread = thread::Builder::new().name("network".to_owned());
@@ -133,6 +141,7 @@ impl Network {
 struct Worker {
     target: Target,
     core: Core,
+    seen: SeenFile,
     printer: Arc<dyn Printer>,
     view: Arc<View>,
     answer: mpsc::Sender<Answer>,
@@ -150,6 +159,9 @@ struct Worker {
     taken: usize,
     /// The roster's version that the view shows.
     shown_version: Option<u64>,
+    /// Nobody sees what is printed any more: messages are left to the next
+    /// login.
+    blind: bool,
 }
 
 impl Worker {
@@ -181,8 +193,12 @@ impl Worker {
 
     fn deadline(&self) -> Option<Instant> {
         let connecting = self.connection.is_none() && self.core.wants_connection();
-        let attempt = connecting.then_some(self.next_attempt);
+        let attempt = connecting.then(|| self.next_attempt());
         [attempt, self.core.next_time()].into_iter().flatten().min()
+    }
+
+    fn next_attempt(&self) -> Instant {
+        self.core.not_before().map_or(self.next_attempt, |at| at.max(self.next_attempt))
     }
 
     fn handle(&mut self, event: Event) {
@@ -205,8 +221,9 @@ impl Worker {
                 }
             }
             Event::Ended { connection, end } if connection == self.connections => {
+                let closed = end.is_closed();
                 let reason = end.explain(&self.target, self.heard);
-                self.disconnect(&reason);
+                self.disconnect(&reason, closed);
             }
             Event::Frame { .. } | Event::Ended { .. } => {}
         }
@@ -215,13 +232,13 @@ impl Worker {
     fn connect_if_due(&mut self) {
         if self.connection.is_some()
             || !self.core.wants_connection()
-            || Instant::now() < self.next_attempt
+            || Instant::now() < self.next_attempt()
         {
             return;
         }
         if let Err(e) = self.connect() {
             log::debug!(target: "client", "not connected: err={e}");
-            self.next_attempt = Instant::now() + self.backoff.next();
+            self.next_attempt = Instant::now() + self.backoff.next(by_chance());
             // It comes after "Login failed:".
             self.core.on_unreachable(&lower_first(&e.to_string()), Instant::now());
         }
@@ -243,7 +260,8 @@ impl Worker {
         Ok(())
     }
 
-    fn disconnect(&mut self, reason: &str) {
+    /// `closed`: by the server, in good order.
+    fn disconnect(&mut self, reason: &str, closed: bool) {
         if let Some(stream) = self.connection.take()
             && let Err(e) = stream.shutdown(Shutdown::Both)
         {
@@ -251,8 +269,8 @@ impl Worker {
         }
         // Events of the connection that ended are late from now on.
         self.connections += 1;
-        self.next_attempt = Instant::now() + self.backoff.next();
-        self.core.on_disconnected(reason, Instant::now());
+        self.next_attempt = Instant::now() + self.backoff.next(by_chance());
+        self.core.on_disconnected(reason, closed, Instant::now());
     }
 
     /// Carries out the core's effects; doing so may lead to more of them.
@@ -263,17 +281,27 @@ impl Worker {
             if effects.is_empty() {
                 return;
             }
-            let (mut frames, mut lines, mut answers) = (Vec::new(), Vec::new(), Vec::new());
-            let mut hang_up = None;
+            // Whoever is killed between two of these steps may see a message
+            // twice, but never misses one: shown, remembered, confirmed.
+            let lines: Vec<Line> = effects.iter().filter_map(Effect::line).cloned().collect();
+            self.print(&lines);
+            let (mut frames, mut answers, mut shown) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut recall, mut hang_up) = (None, None);
             for effect in effects {
                 match effect {
-                    Effect::Send(payload) => wire::append_frame(&mut frames, &payload),
-                    Effect::Print(line) => lines.push(line),
+                    Effect::Confirm(_) | Effect::Remember(_) if self.blind => {}
+                    Effect::Send(payload) | Effect::Confirm(payload) => {
+                        wire::append_frame(&mut frames, &payload);
+                    }
+                    Effect::Remember(message) => shown.push(message),
+                    Effect::Print(_) => {}
                     Effect::Answer(answer) => answers.push(answer),
                     Effect::HangUp(reason) => hang_up = Some(reason),
+                    Effect::Recall(user) => recall = Some(user),
                 }
             }
-            self.print(&lines);
+            let warning = self.seen.remember(&shown);
+            self.warn(warning);
             if let Some(stream) = &mut self.connection
                 && !frames.is_empty()
                 && let Err(e) = wire::write_frames(stream, &frames)
@@ -286,15 +314,24 @@ impl Worker {
                     log::debug!(target: "client", "the input has ended");
                 }
             }
+            if let Some(user) = recall {
+                let (known, warning) = self.seen.recall(user);
+                self.warn(warning);
+                self.core.on_recalled(known, Instant::now());
+            }
             if let Some(reason) = hang_up {
-                self.disconnect(&reason);
+                self.disconnect(&reason, false);
             }
         }
     }
 
-    fn print(&self, lines: &[Line]) {
-        if !lines.is_empty() {
-            self.printer.print(lines);
+    fn warn(&mut self, warning: Option<String>) {
+        self.print(&warning.map(Line::problem).into_iter().collect::<Vec<_>>());
+    }
+
+    fn print(&mut self, lines: &[Line]) {
+        if !lines.is_empty() && !self.printer.print(lines) {
+            self.blind = true;
         }
     }
 
@@ -319,6 +356,11 @@ impl Worker {
     }
 }
 
+/// From 0 to 1. Without random numbers pauses are at their longest.
+fn by_chance() -> f64 {
+    f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+}
+
 fn open(target: &Target) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in (target.host.as_str(), target.port).to_socket_addrs()? {
@@ -339,7 +381,7 @@ fn read(stream: TcpStream, connection: u64, events: &SyncSender<Event>) {
     loop {
         let event = match wire::read_frame(&mut stream) {
             Ok(Some(payload)) => Event::Frame { connection, payload },
-            Ok(None) => Event::Ended { connection, end: End::closed() },
+            Ok(None) => Event::Ended { connection, end: End::Closed },
             Err(e) => Event::Ended { connection, end: End::from(&e) },
         };
         let ended = matches!(event, Event::Ended { .. });

@@ -53,8 +53,8 @@ impl Line {
 
 /// Shows lines; from any thread, in the order in which they are given.
 pub trait Printer: Send + Sync {
-    /// Shows these lines together.
-    fn print(&self, lines: &[Line]);
+    /// Shows these lines together; false if nobody can see them (any more).
+    fn print(&self, lines: &[Line]) -> bool;
 }
 
 /// Writes to standard output, problems to standard error.
@@ -62,22 +62,21 @@ pub trait Printer: Send + Sync {
 pub struct PlainPrinter;
 
 impl Printer for PlainPrinter {
-    fn print(&self, lines: &[Line]) {
+    fn print(&self, lines: &[Line]) -> bool {
         let mut out = std::io::stdout().lock();
+        let mut written = Ok(());
         for line in lines {
-            let written = if line.problem {
-                writeln!(std::io::stderr(), "{}", line.text)
-            } else {
-                writeln!(out, "{}", line.text)
-            };
-            // The reader of a pipe may be gone (`| head`): there is nobody
-            // left to tell.
-            if let Err(e) = written {
-                log::debug!(target: "client", "a line was not shown: err={e}");
+            if !line.problem {
+                written = written.and_then(|()| writeln!(out, "{}", line.text));
+            } else if let Err(e) = writeln!(std::io::stderr(), "{}", line.text) {
+                log::debug!(target: "client", "a problem was not shown: err={e}");
             }
         }
-        if let Err(e) = out.flush() {
-            log::debug!(target: "client", "output was not flushed: err={e}");
+        // The reader of a pipe may be gone (`| head`), or a disk full.
+        let written = written.and_then(|()| out.flush());
+        if let Err(e) = &written {
+            log::debug!(target: "client", "lines were not shown: err={e}");
         }
+        written.is_ok()
     }
 }

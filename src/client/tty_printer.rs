@@ -174,7 +174,7 @@ impl TtyPrinter {
 }
 
 impl Printer for TtyPrinter {
-    fn print(&self, lines: &[Line]) {
+    fn print(&self, lines: &[Line]) -> bool {
         let mut state = self.lock();
         let columns = state.columns.unwrap_or(usize::MAX);
         state.queue.extend(lines.iter().map(|line| line.fitted(columns)));
@@ -182,6 +182,7 @@ impl Printer for TtyPrinter {
         state.queue.drain(..surplus);
         state.left_out += surplus;
         self.changed.notify_all();
+        true
     }
 }
 

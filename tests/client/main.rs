@@ -3,12 +3,17 @@
 
 #![allow(clippy::unwrap_used)] // A test that meets an error should end there.
 
+mod delivery_stories;
+mod memory_stories;
 mod piped;
 mod proxy;
+mod puppet;
+mod resume_stories;
 mod screen;
 mod script_stories;
 mod start_stories;
 #[path = "../support/mod.rs"]
 mod support;
+mod takeover_stories;
 mod terminal;
 mod terminal_stories;

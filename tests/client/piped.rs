@@ -1,10 +1,13 @@
 //! ChatClient driven through pipes, as a script does it.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 /// Far more than anything here takes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -13,6 +16,8 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 pub struct Piped {
     child: Child,
     stdin: Option<ChildStdin>,
+    /// Where it remembers, unless the test has named a folder.
+    _state_dir: Option<TempDir>,
     lines: Receiver<(Stream, String)>,
     pub stdout: Vec<String>,
     pub stderr: Vec<String>,
@@ -32,21 +37,36 @@ pub struct Finished {
 }
 
 impl Piped {
-    /// Starts a client with these arguments.
+    /// Starts a client with these arguments, which remembers nothing of others.
     pub fn spawn(args: &[&str]) -> Piped {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ChatClient"))
-            .args(args)
-            .env("TZ", "UTC")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let state_dir = tempfile::tempdir().unwrap();
+        let mut client = Piped::spawn_in(state_dir.path(), args);
+        client._state_dir = Some(state_dir);
+        client
+    }
+
+    /// Starts a client that remembers in this folder.
+    pub fn spawn_in(state_dir: &Path, args: &[&str]) -> Piped {
+        Piped::spawn_with(|command| {
+            command.args(args).env("CHAT_STATE_DIR", state_dir);
+        })
+    }
+
+    /// Starts a client as `set_up` says.
+    pub fn spawn_with(set_up: impl FnOnce(&mut Command)) -> Piped {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ChatClient"));
+        command.env("TZ", "UTC").stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        set_up(&mut command);
+        let mut child = command.spawn().unwrap();
         let (sender, lines) = mpsc::channel();
-        forward(child.stdout.take().unwrap(), Stream::Out, sender.clone());
+        if let Some(stdout) = child.stdout.take() {
+            forward(stdout, Stream::Out, sender.clone());
+        }
         forward(child.stderr.take().unwrap(), Stream::Err, sender);
         let stdin = child.stdin.take();
-        Piped { child, stdin, lines, stdout: Vec::new(), stderr: Vec::new() }
+        let (stdout, stderr) = (Vec::new(), Vec::new());
+        Piped { child, stdin, _state_dir: None, lines, stdout, stderr }
     }
 
     /// Starts a client at the menu.
@@ -67,9 +87,14 @@ impl Piped {
     /// Starts a client that logs in as who was registered before.
     pub fn log_in(port: u16, name: &str) -> Piped {
         let mut client = Piped::connect(port);
-        client.send(&format!("1\n{name}\npw of {name}"));
-        client.wait_for(&format!("Welcome, {name}"));
+        client.go_in(name);
         client
+    }
+
+    /// The same, for a client that has been started already.
+    pub fn go_in(&mut self, name: &str) {
+        self.send(&format!("1\n{name}\npw of {name}"));
+        self.wait_for(&format!("Welcome, {name}"));
     }
 
     pub fn send(&mut self, text: &str) {
@@ -87,6 +112,12 @@ impl Piped {
                 None => panic!("no {part:?} in {:#?}\nnor {:#?}", self.stdout, self.stderr),
             }
         }
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Ends the input; the client may go on for a while.

@@ -11,6 +11,7 @@ use std::time::Instant;
 use expectrl::Session;
 use expectrl::process::unix::WaitStatus;
 use expectrl::session::OsSession;
+use tempfile::TempDir;
 
 use crate::piped::DEADLINE;
 use crate::screen::Screen;
@@ -19,6 +20,8 @@ const COLUMNS: u16 = 100;
 
 pub struct Terminal {
     session: OsSession,
+    /// Where the client remembers.
+    _state_dir: TempDir,
     output: Receiver<Vec<u8>>,
     /// Everything that ever was written to the terminal.
     pub written: Vec<u8>,
@@ -38,7 +41,9 @@ impl Terminal {
     /// On a terminal of this kind and width.
     pub fn open(port: u16, kind: &str, columns: u16) -> Terminal {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ChatClient"));
+        let _state_dir = tempfile::tempdir().unwrap();
         command.args(["127.0.0.1", &port.to_string()]).env("TERM", kind).env("TZ", "UTC");
+        command.env("CHAT_STATE_DIR", _state_dir.path());
         let mut session = Session::spawn(command).unwrap();
         session.get_process_mut().set_window_size(columns, 50).unwrap();
         // As on any terminal: what hides a password is the client.
@@ -55,7 +60,7 @@ impl Terminal {
             }
         });
         let screen = Screen::new(usize::from(columns));
-        Terminal { session, output, written: Vec::new(), screen }
+        Terminal { session, _state_dir, output, written: Vec::new(), screen }
     }
 
     /// Logs in through the menu.

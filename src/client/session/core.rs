@@ -7,22 +7,23 @@ use serde_json::{Value, json};
 
 use super::acks::Acks;
 use super::heart::{Beat, Heart};
-use super::login::{Account, Asked, Leaving, LoginTry};
+use super::leaving::Leaving;
+use super::login::{Asked, Busy, LoginTry, Recalling};
 use super::outbox::{Due, MAX_WAITING, Outbox, What};
+use super::pushes::is_push;
+use super::resume::Account;
 use super::roster::Roster;
 use super::seen::Seen;
 use super::{Answer, Ask, Effect};
 use crate::client::command::Command;
-use crate::client::message::{Group, Incoming, User};
+use crate::client::message::Incoming;
 use crate::client::printer::Line;
 use crate::client::text::safe;
 use crate::client::{render, wire};
-use crate::protocol::msgid::{GROUP_CHAT_PUSH, ONE_CHAT_PUSH};
 use crate::protocol::{Errno, MsgId};
 
-/// Makes a message's own id: random, 128 bits. `None`: the system gives no
-/// random numbers.
-pub type MakeMid = Box<dyn FnMut() -> Option<String> + Send>;
+/// Gives 128 random bits. `None`: the system gives no random numbers.
+pub type Random = Box<dyn FnMut() -> Option<u128> + Send>;
 
 /// Said once while something is repeated for it.
 pub(super) const DATABASE_AWAY: &str = "The database is unavailable, trying again...";
@@ -37,37 +38,46 @@ pub struct Core {
     pub(super) account: Option<Account>,
     /// The LOGIN_MSG that waits for its answer.
     pub(super) login: Option<LoginTry>,
+    /// A first login that waits for what was shown before.
+    pub(super) recalling: Option<Recalling>,
     /// What the menu waits for.
     pub(super) asked: Option<Asked>,
+    /// A busy server that is asked for it again.
+    pub(super) busy: Option<Busy>,
     /// The logout under way.
     pub(super) leaving: Option<Leaving>,
     pub(super) outbox: Outbox,
     pub(super) roster: Roster,
     pub(super) seen: Seen,
     pub(super) acks: Acks,
-    heart: Heart,
+    /// How many requests since the login were not sent or never answered.
+    pub(super) in_vain: usize,
+    pub(super) heart: Heart,
     next_seq: u64,
-    make_mid: MakeMid,
-    effects: Vec<Effect>,
+    random: Random,
+    pub(super) effects: Vec<Effect>,
 }
 
 impl Core {
     /// A client that is not connected.
-    pub fn new(make_mid: MakeMid, now: Instant) -> Core {
+    pub fn new(random: Random, now: Instant) -> Core {
         Core {
             connected: false,
             live: false,
             account: None,
             login: None,
+            recalling: None,
             asked: None,
+            busy: None,
             leaving: None,
             outbox: Outbox::default(),
             roster: Roster::default(),
             seen: Seen::default(),
             acks: Acks::default(),
+            in_vain: 0,
             heart: Heart::new(now),
             next_seq: 1,
-            make_mid,
+            random,
             effects: Vec::new(),
         }
     }
@@ -79,7 +89,7 @@ impl Core {
 
     /// Whether a connection is needed.
     pub fn wants_connection(&self) -> bool {
-        self.account.is_some() || self.asked.is_some()
+        self.account.is_some() || self.asked.is_some() || self.recalling.is_some()
     }
 
     /// Whether someone is logged in, or is to be again after an outage.
@@ -109,18 +119,18 @@ impl Core {
         self.begin_login(now);
     }
 
-    /// The connection is gone; `reason` says why.
-    pub fn on_disconnected(&mut self, reason: &str, now: Instant) {
+    /// The connection is gone; `reason` says why. `closed`: by the server, in
+    /// good order.
+    pub fn on_disconnected(&mut self, reason: &str, closed: bool, now: Instant) {
         if !self.connected {
             return;
         }
         self.connected = false;
         self.live = false;
         self.acks = Acks::default();
-        self.login_disconnected(reason, now);
+        self.login_disconnected(reason, closed, now);
         for what in self.outbox.disconnected() {
-            let reason = "the connection was lost before the answer";
-            self.problem(render::unsure(&what, reason, &self.roster));
+            self.lost(&what, "the connection was lost before the answer");
         }
         self.leave_if_settled(now);
     }
@@ -128,8 +138,8 @@ impl Core {
     /// What the person asks for.
     pub fn on_ask(&mut self, ask: Ask, now: Instant) {
         match ask {
-            Ask::LogIn { who, password } => {
-                self.ask_menu(Asked::LogIn { who, password, again: true }, now);
+            Ask::LogIn { who, password, takeover } => {
+                self.ask_menu(Asked::LogIn { who, password, takeover, again: true }, now);
             }
             Ask::Register { name, password } => {
                 self.ask_menu(Asked::Register { name, password, seq: None }, now);
@@ -141,21 +151,17 @@ impl Core {
 
     /// A frame's payload.
     pub fn on_frame(&mut self, payload: &[u8], now: Instant) {
-        self.heart.received();
-        let message: Incoming = match serde_json::from_slice(payload) {
-            Ok(message) => message,
+        self.heart.received(now);
+        if let Some(recalling) = &mut self.recalling {
+            return recalling.later.push(payload.to_vec());
+        }
+        match serde_json::from_slice::<Incoming>(payload) {
+            Ok(push) if is_push(push.msgid) => self.on_push(&push, now),
+            Ok(reply) => self.on_reply(&reply, now),
             Err(e) => {
                 log::warn!(target: "client", "the server's message was not understood: err={e}");
-                return;
+                self.on_unreadable(payload, now);
             }
-        };
-        let push = [i64::from(ONE_CHAT_PUSH), i64::from(GROUP_CHAT_PUSH)].contains(&message.msgid);
-        if push {
-            self.acks.handled(1, now);
-            let line = self.received(&message, false);
-            self.print_all(line);
-        } else {
-            self.on_reply(&message, now);
         }
         self.on_time(now);
     }
@@ -164,24 +170,28 @@ impl Core {
     pub fn on_time(&mut self, now: Instant) {
         self.login_time(now);
         if self.live {
-            if let Some(count) = self.acks.take_due(now) {
+            // What comes after a LOGINOUT_MSG comes again with the next login.
+            if !self.is_logging_out()
+                && let Some(count) = self.acks.take_due(now)
+            {
                 self.confirm(count, now);
             }
             for due in self.outbox.take_due(now) {
                 match due {
                     Due::Send(payload) => self.send(payload, now),
-                    Due::GivenUp(what) => {
-                        let reason = "the server gave no answer";
-                        self.problem(render::unsure(&what, reason, &self.roster));
+                    Due::Overdue(payload) => {
+                        self.send(payload, now);
+                        // Perhaps there is nobody left to answer.
+                        if self.heart.doubt(now) {
+                            self.ping(now);
+                        }
                     }
+                    Due::GivenUp(what) => self.lost(&what, "the server gave no answer"),
                 }
             }
             match self.heart.beat(now) {
                 Beat::Wait => {}
-                Beat::Ping => {
-                    let (_, payload) = self.request(MsgId::Ping, json!({}));
-                    self.send(payload, now);
-                }
+                Beat::Ping => self.ping(now),
                 Beat::Gone => self.hang_up("the server does not answer"),
             }
         }
@@ -190,15 +200,17 @@ impl Core {
 
     /// When to call [`Core::on_time`] at the latest.
     pub fn next_time(&self) -> Option<Instant> {
-        let live = [self.acks.next_due(), self.outbox.next_due(), Some(self.heart.next())];
+        let ack = self.acks.next_due().filter(|_| !self.is_logging_out());
+        let live = [ack, self.outbox.next_due(), Some(self.heart.next())];
         let live = live.into_iter().flatten().filter(|_| self.live).min();
         [live, self.next_login_time()].into_iter().flatten().min()
     }
 
     fn on_command(&mut self, command: Command, now: Instant) {
-        if self.account.is_none() {
+        let Some(account) = &mut self.account else {
             return self.problem("You are not logged in.");
-        }
+        };
+        account.want();
         let (msgid, what, fields) = match command {
             Command::Help => return self.print_all(render::help()),
             Command::ShowGroupList => return self.print_all(render::groups(&self.roster)),
@@ -232,14 +244,13 @@ impl Core {
     fn add_request(&mut self, msgid: MsgId, what: What, mut fields: Value, now: Instant) {
         if self.outbox.len() >= MAX_WAITING {
             let reason = format!("{MAX_WAITING} requests wait for their answers already");
-            return self.problem(render::not_done(&what, &reason, &self.roster));
+            return self.not_sent(&what, &reason);
         }
         if matches!(msgid, MsgId::OneChat | MsgId::GroupChat) {
-            let Some(mid) = (self.make_mid)() else {
-                let reason = "this system gives no random numbers";
-                return self.problem(render::not_done(&what, reason, &self.roster));
+            let Some(bits) = (self.random)() else {
+                return self.not_sent(&what, "this system gives no random numbers");
             };
-            fields["mid"] = Value::String(mid);
+            fields["mid"] = Value::String(format!("{bits:032x}"));
         }
         let (seq, payload) = self.request(msgid, fields);
         if payload.len() > wire::MAX_SENT_BYTES {
@@ -248,7 +259,7 @@ impl Core {
                 payload.len(),
                 wire::MAX_SENT_BYTES
             );
-            return self.problem(render::not_done(&what, &reason, &self.roster));
+            return self.not_sent(&what, &reason);
         }
         self.outbox.add(seq, what, payload);
         if self.live {
@@ -287,7 +298,7 @@ impl Core {
         let Some(what) = self.outbox.answered(seq) else { return };
         if reply.is_done() {
             let sentence = render::done(&what, reply, &self.roster);
-            self.keep_roster(&what, reply);
+            self.roster.follow(&what, reply);
             match what {
                 What::FriendList => self.print_all(render::friends(&self.roster)),
                 _ => self.print(sentence),
@@ -302,52 +313,32 @@ impl Core {
         if notice.errno == Some(Errno::TooLarge as i64)
             && let Some(what) = self.outbox.remove_longest()
         {
-            return self.problem(render::not_done(&what, &notice.reason(), &self.roster));
+            return self.not_sent(&what, &notice.reason());
         }
         self.problem(format!("The server says: {}", safe(&notice.reason())));
     }
 
-    fn keep_roster(&mut self, what: &What, reply: &Incoming) {
-        match what {
-            What::AddFriend(id) => self.roster.add_friend(User {
-                id: *id,
-                name: reply.name.clone().unwrap_or_default(),
-                state: reply.state.clone().unwrap_or_default(),
-            }),
-            What::DelFriend(id) => self.roster.remove_friend(*id),
-            What::CreateGroup { name, desc } => {
-                let users = vec![self.roster.myself("creator")];
-                let (groupname, groupdesc) = (name.clone(), desc.clone());
-                let id = reply.groupid.unwrap_or_default();
-                self.roster.add_group(Group { id, groupname, groupdesc, users });
-            }
-            What::AddGroup(id) => self.roster.add_group(Group {
-                id: *id,
-                groupname: reply.groupname.clone().unwrap_or_default(),
-                groupdesc: reply.groupdesc.clone().unwrap_or_default(),
-                users: reply.users.clone().unwrap_or_default(),
-            }),
-            What::DelGroup(id) => self.roster.remove_group(*id),
-            What::FriendList => {
-                self.roster.set_friends(reply.friends.as_deref().unwrap_or_default());
-            }
-            What::Chat { .. } | What::GroupChat { .. } => {}
-        }
+    /// A request that will not be sent.
+    fn not_sent(&mut self, what: &What, reason: &str) {
+        self.in_vain += 1;
+        self.problem(render::not_done(what, reason, &self.roster));
     }
 
-    /// A message for the person: its line, or nothing if it was shown before.
-    pub(super) fn received(&mut self, push: &Incoming, missed: bool) -> Option<Line> {
-        if let (Some(sender), Some(mid)) = (push.id, &push.mid)
-            && !self.seen.first_time(sender, mid)
-        {
-            return None;
-        }
-        Some(render::message(push, &self.roster, &render::now_here(), missed))
+    /// A request of which nobody knows whether it was done.
+    fn lost(&mut self, what: &What, reason: &str) {
+        self.in_vain += 1;
+        self.problem(render::unsure(what, reason, &self.roster));
     }
 
-    pub(super) fn confirm(&mut self, count: u64, now: Instant) {
-        let (_, payload) = self.request(MsgId::RecvAck, json!({"count": count}));
+    fn ping(&mut self, now: Instant) {
+        let (_, payload) = self.request(MsgId::Ping, json!({}));
         self.send(payload, now);
+    }
+
+    /// From 0 to 1, by chance.
+    pub(super) fn chance(&mut self) -> f64 {
+        let bits = (self.random)().unwrap_or(u128::MAX);
+        (bits >> 64) as f64 / u64::MAX as f64
     }
 
     /// A request's `seq` and its JSON.

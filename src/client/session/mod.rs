@@ -8,10 +8,14 @@
 mod acks;
 mod core;
 mod heart;
+mod leaving;
 mod login;
 pub mod outbox;
+mod pushes;
+mod resume;
+mod rivalry;
 pub mod roster;
-mod seen;
+pub mod seen;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +23,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use self::core::Core;
+use self::seen::MessageKey;
 use super::command::Command;
 use super::printer::Line;
 
@@ -44,12 +49,15 @@ pub enum Who {
 /// What the person at the input asks for.
 #[derive(Debug, Clone)]
 pub enum Ask {
-    /// Log in; answered by [`Answer::LoggedIn`] or [`Answer::Refused`].
+    /// Log in; answered by [`Answer::LoggedIn`], [`Answer::OnlineElsewhere`]
+    /// or [`Answer::Refused`].
     LogIn {
         /// As whom.
         who: Who,
         /// The password.
         password: Secret,
+        /// Whether to end another session of this account.
+        takeover: bool,
     },
     /// Register; answered by [`Answer::Registered`] or [`Answer::Refused`].
     Register {
@@ -77,9 +85,12 @@ pub enum Answer {
     Registered(u32),
     /// Login or registration did not succeed; the sentence says why.
     Refused(String),
+    /// The account is online elsewhere and was not to be taken over; the
+    /// sentence says so.
+    OnlineElsewhere(String),
     /// Logged out.
     LoggedOut {
-        /// How many requests never got an answer.
+        /// How many requests since the login were not sent or never answered.
         unanswered: usize,
     },
 }
@@ -89,10 +100,30 @@ pub enum Answer {
 pub enum Effect {
     /// Send this payload as one frame.
     Send(Vec<u8>),
+    /// The same, but only if everything to be shown so far could be shown: it
+    /// confirms that.
+    Confirm(Vec<u8>),
     /// Show this line.
     Print(Line),
     /// Answer the input.
     Answer(Answer),
+    /// Look up which messages were shown to this user in earlier runs; what is
+    /// found goes to [`Core::on_recalled`]. Until then the core keeps every
+    /// frame.
+    Recall(u32),
+    /// Keep for later runs that this message was shown. It comes after the
+    /// line to show and is to be done before the next [`Effect::Confirm`].
+    Remember(MessageKey),
     /// Close the connection; the text says why.
     HangUp(String),
+}
+
+impl Effect {
+    /// The line to show, if it is one.
+    pub fn line(&self) -> Option<&Line> {
+        match self {
+            Effect::Print(line) => Some(line),
+            _ => None,
+        }
+    }
 }

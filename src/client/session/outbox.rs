@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 pub const MAX_WAITING: usize = 1_000;
 /// After this the server promises nothing about a message: it is sent again.
 const MESSAGE_PATIENCE: Duration = Duration::from_secs(10);
-/// How often a message is sent before the client gives up on it.
+/// How often a message is sent on a connection that lives, without any answer,
+/// before the client gives up on it.
 const MAX_ATTEMPTS: u32 = 6;
 /// The pause before a message that was refused for the moment is repeated,
-/// times the number of attempts so far.
+/// times the number of refusals so far.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// What was asked for, as far as the answer's sentence needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,15 +73,19 @@ pub struct Waiting {
     due: Option<Instant>,
     /// Whether `due` is the time of a repeat that the server asked for.
     pausing: bool,
-    /// How often it was sent.
+    /// How often it was sent on this connection since the last refusal.
     attempts: u32,
+    /// How often the server asked to try again later.
+    refusals: u32,
 }
 
 /// What has become of a request whose time came.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Due {
-    /// Send it (again).
+    /// Send it again, as the server has asked for.
     Send(Vec<u8>),
+    /// Send it again: its answer is overdue.
+    Overdue(Vec<u8>),
     /// It got no answer and is given up.
     GivenUp(What),
 }
@@ -105,7 +111,8 @@ impl Outbox {
 
     /// Adds a request that is to be sent.
     pub fn add(&mut self, seq: u64, what: What, payload: Vec<u8>) {
-        let waiting = Waiting { what, payload, due: None, pausing: false, attempts: 0 };
+        let waiting =
+            Waiting { what, payload, due: None, pausing: false, attempts: 0, refusals: 0 };
         self.waiting.insert(seq, waiting);
     }
 
@@ -128,6 +135,7 @@ impl Outbox {
         for waiting in self.waiting.values_mut() {
             waiting.due = None;
             waiting.pausing = false;
+            waiting.attempts = 0;
         }
         lost.into_iter().filter_map(|seq| self.waiting.remove(&seq)).map(|w| w.what).collect()
     }
@@ -139,12 +147,15 @@ impl Outbox {
         answered
     }
 
-    /// The server asks to try again later. False if there is no such message
-    /// or it has been tried often enough: then the answer stands.
+    /// The server asks to try again later. False if there is no such message:
+    /// then the answer stands. A message is tried for as long as it takes: what
+    /// somebody typed is not lost because a database is away.
     pub fn retry_later(&mut self, seq: u64, now: Instant) -> bool {
         match self.waiting.get_mut(&seq) {
-            Some(w) if w.what.is_message() && w.attempts < MAX_ATTEMPTS => {
-                w.due = Some(now + RETRY_PAUSE * w.attempts);
+            Some(w) if w.what.is_message() => {
+                w.refusals = w.refusals.saturating_add(1);
+                w.due = Some(now + RETRY_PAUSE.saturating_mul(w.refusals).min(MAX_RETRY_PAUSE));
+                w.attempts = 0;
                 w.pausing = true;
                 true
             }
@@ -179,9 +190,10 @@ impl Outbox {
         let mut result = Vec::new();
         for seq in due {
             let Some(waiting) = self.waiting.get_mut(&seq) else { continue };
-            let again = waiting.what.is_message() && waiting.attempts < MAX_ATTEMPTS;
-            if again || waiting.pausing {
+            if waiting.pausing {
                 result.push(Due::Send(waiting.send(now)));
+            } else if waiting.what.is_message() && waiting.attempts < MAX_ATTEMPTS {
+                result.push(Due::Overdue(waiting.send(now)));
             } else {
                 result.extend(self.answered(seq).map(Due::GivenUp));
             }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::outbox::What;
 use crate::client::message::{Group, Incoming, Member, User};
 use crate::client::text::safe;
 
@@ -41,28 +42,46 @@ impl Roster {
         self.version += 1;
     }
 
-    /// A friendship began.
-    pub fn add_friend(&mut self, friend: User) {
-        self.friends.insert(friend.id, friend);
+    /// Takes over what a request has changed, once its answer says so.
+    pub fn follow(&mut self, what: &What, reply: &Incoming) {
+        match what {
+            What::AddFriend(id) => self.add_friend(User {
+                id: *id,
+                name: reply.name.clone().unwrap_or_default(),
+                state: reply.state.clone().unwrap_or_default(),
+            }),
+            What::DelFriend(id) => {
+                self.friends.remove(id);
+            }
+            What::CreateGroup { name, desc } => {
+                let users = vec![self.myself("creator")];
+                let (groupname, groupdesc) = (name.clone(), desc.clone());
+                let id = reply.groupid.unwrap_or_default();
+                self.add_group(Group { id, groupname, groupdesc, users });
+            }
+            What::AddGroup(id) => self.add_group(Group {
+                id: *id,
+                groupname: reply.groupname.clone().unwrap_or_default(),
+                groupdesc: reply.groupdesc.clone().unwrap_or_default(),
+                users: reply.users.clone().unwrap_or_default(),
+            }),
+            What::DelGroup(id) => {
+                self.groups.remove(id);
+            }
+            What::FriendList => self.set_friends(reply.friends.as_deref().unwrap_or_default()),
+            What::Chat { .. } | What::GroupChat { .. } => return,
+        }
         self.version += 1;
     }
 
-    /// A friendship ended.
-    pub fn remove_friend(&mut self, id: u32) {
-        self.friends.remove(&id);
-        self.version += 1;
+    /// A friendship began.
+    pub fn add_friend(&mut self, friend: User) {
+        self.friends.insert(friend.id, friend);
     }
 
     /// A group was created or joined.
     pub fn add_group(&mut self, group: Group) {
         self.groups.insert(group.id, group);
-        self.version += 1;
-    }
-
-    /// A group was left or dissolved.
-    pub fn remove_group(&mut self, id: u32) {
-        self.groups.remove(&id);
-        self.version += 1;
     }
 
     /// Myself as a member with this role.

@@ -1,6 +1,8 @@
 //! The rules of the session, against a server that is only JSON.
 
+mod doubles;
 mod outages;
+mod resume;
 
 use std::time::{Duration, Instant};
 
@@ -19,17 +21,26 @@ struct Story {
     lines: Vec<String>,
     answers: Vec<Answer>,
     hung_up: Option<String>,
+    /// What was remembered, and what is found when the core asks for it.
+    disk: Vec<MessageKey>,
+    /// What was done besides the answers, in order.
+    order: Vec<&'static str>,
 }
 
 impl Story {
     fn begin() -> Story {
+        Story::begin_with(Vec::new())
+    }
+
+    /// A client of which earlier runs have left this.
+    fn begin_with(disk: Vec<MessageKey>) -> Story {
         let now = Instant::now();
-        let mut mids = 0;
-        let make_mid = move || {
-            mids += 1;
-            Some(format!("mid{mids}"))
+        let mut bits = 0;
+        let random = move || {
+            bits += 1;
+            Some(bits)
         };
-        let core = Core::new(Box::new(make_mid), now);
+        let core = Core::new(Box::new(random), now);
         let mut story = Story {
             core,
             now,
@@ -37,6 +48,8 @@ impl Story {
             lines: Vec::new(),
             answers: Vec::new(),
             hung_up: None,
+            disk,
+            order: Vec::new(),
         };
         story.connect();
         story
@@ -56,7 +69,7 @@ impl Story {
 
     fn log_in(&mut self) {
         let (who, password) = (Who::Id(1), Secret("pw".into()));
-        self.ask(Ask::LogIn { who, password });
+        self.ask(Ask::LogIn { who, password, takeover: false });
     }
 
     fn connect(&mut self) {
@@ -65,7 +78,13 @@ impl Story {
     }
 
     fn drop_connection(&mut self) {
-        self.core.on_disconnected("the cable is out", self.now);
+        self.core.on_disconnected("the cable is out", false, self.now);
+        self.collect();
+    }
+
+    /// The server closes the connection.
+    fn close_connection(&mut self) {
+        self.core.on_disconnected("the server closed the connection", true, self.now);
         self.collect();
     }
 
@@ -100,12 +119,34 @@ impl Story {
     }
 
     fn collect(&mut self) {
-        for effect in self.core.take_effects() {
-            match effect {
-                Effect::Send(payload) => self.sent.push(serde_json::from_slice(&payload).unwrap()),
-                Effect::Print(line) => self.lines.push(line.text),
-                Effect::Answer(answer) => self.answers.push(answer),
-                Effect::HangUp(reason) => self.hung_up = Some(reason),
+        loop {
+            let effects = self.core.take_effects();
+            if effects.is_empty() {
+                return;
+            }
+            effects.into_iter().for_each(|effect| self.carry_out(effect));
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send(payload) | Effect::Confirm(payload) => {
+                self.order.push("send");
+                self.sent.push(serde_json::from_slice(&payload).unwrap());
+            }
+            Effect::Print(line) => {
+                self.order.push("print");
+                self.lines.push(line.text);
+            }
+            Effect::Answer(answer) => self.answers.push(answer),
+            Effect::HangUp(reason) => self.hung_up = Some(reason),
+            Effect::Recall(user) => {
+                assert_eq!(user, 1);
+                self.core.on_recalled(self.disk.clone(), self.now);
+            }
+            Effect::Remember(message) => {
+                self.order.push("remember");
+                self.disk.push(message);
             }
         }
     }
@@ -164,7 +205,7 @@ fn a_login_welcomes_and_shows_friends_groups_and_missed_messages_once_each() {
 fn a_login_by_name_then_remembers_the_number() {
     let mut story = Story::begin();
     let who = Who::Name("ann".into());
-    story.ask(Ask::LogIn { who, password: Secret("pw".into()) });
+    story.ask(Ask::LogIn { who, password: Secret("pw".into()), takeover: false });
     let login = story.take_sent().remove(0);
     assert_eq!((&login["name"], login.get("id")), (&json!("ann"), None));
     story.reply(&login, 2, login_ack(&[]));
@@ -178,9 +219,9 @@ fn a_refused_login_says_why_and_is_not_tried_again() {
     let mut story = Story::begin();
     story.log_in();
     let login = story.take_sent().remove(0);
-    let refusal = json!({"errno": 2, "errmsg": "this account is online elsewhere"});
+    let refusal = json!({"errno": 1, "errmsg": "wrong id or password"});
     story.reply(&login, 2, refusal);
-    assert_eq!(story.answers, [Answer::Refused("this account is online elsewhere.".into())]);
+    assert_eq!(story.answers, [Answer::Refused("wrong id or password.".into())]);
     assert!(!story.core.wants_connection());
     story.pass(SECOND * 200);
     assert_eq!(story.take_sent(), Vec::<Value>::new());
@@ -283,7 +324,9 @@ fn a_logout_does_not_wait_for_ever_and_says_what_had_no_answer() {
     assert_eq!(logout["msgid"], 3);
     story.pass(SECOND * 5);
     assert_eq!(story.answers, [Answer::LoggedOut { unanswered: 1 }]);
-    assert!(story.take_lines()[0].contains("may not have been sent"));
+    let lines = story.take_lines();
+    assert!(lines[0].contains("may not have been sent"), "{lines:?}");
+    assert!(lines[1].starts_with("Left, but the server has not answered"), "{lines:?}");
 }
 
 #[test]
@@ -349,6 +392,7 @@ fn nonsense_from_a_server_changes_nothing() {
 
 #[test]
 fn passwords_do_not_show_in_debug_output() {
-    let ask = Ask::LogIn { who: Who::Id(1), password: Secret("hunter2".into()) };
+    let password = Secret("hunter2".into());
+    let ask = Ask::LogIn { who: Who::Id(1), password, takeover: false };
     assert!(!format!("{ask:?}").contains("hunter2"));
 }

@@ -42,25 +42,6 @@ fn an_outage_is_told_once_however_often_the_connection_fails() {
 }
 
 #[test]
-fn after_a_drop_the_token_resumes_and_the_password_is_the_second_try() {
-    let mut story = Story::begin();
-    story.log_in();
-    let login = story.take_sent().remove(0);
-    let mut ack = login_ack(&[]);
-    ack["token"] = json!("secret1");
-    story.reply(&login, 2, ack);
-    story.drop_connection();
-    story.connect();
-    let login = story.take_sent().remove(0);
-    assert_eq!((&login["token"], login.get("password")), (&json!("secret1"), None));
-    story.reply(&login, 2, json!({"errno": 1, "errmsg": "no"}));
-    let login = story.take_sent().remove(0);
-    assert_eq!((&login["password"], login.get("token")), (&json!("pw"), None));
-    story.reply(&login, 2, login_ack(&[]));
-    assert!(story.core.is_live());
-}
-
-#[test]
 fn a_session_that_still_looks_online_is_waited_for_but_not_for_ever() {
     let mut story = Story::logged_in();
     story.drop_connection();
@@ -104,23 +85,90 @@ impl Story {
     }
 }
 
+/// The messages to users among what was sent.
+fn chats(story: &mut Story) -> Vec<Value> {
+    story.take_sent().into_iter().filter(|sent| sent["msgid"] == 6).collect()
+}
+
 #[test]
 fn a_message_without_answer_is_sent_again_and_given_up_in_the_end() {
     let mut story = Story::logged_in();
     story.type_line("chat:2:hello");
     story.type_line("addfriend:3");
-    let first = story.take_sent().remove(0);
+    let first = chats(&mut story);
     story.pass(SECOND * 10);
-    assert_eq!(story.take_sent(), std::slice::from_ref(&first));
+    assert_eq!(chats(&mut story), first);
     assert!(story.take_lines()[0].starts_with("addfriend:3 may not have been done"));
     for _ in 0..5 {
-        story.pass(SECOND * 10);
         story.receive(&json!({"msgid": 115, "errno": 0}));
+        story.pass(SECOND * 10);
     }
-    let messages = story.take_sent().into_iter().filter(|m| m["msgid"] == 6);
-    assert_eq!(messages.count(), 4);
+    assert_eq!(chats(&mut story).len(), 4);
     let last = story.take_lines().into_iter().find(|l| l.contains("may not have been sent"));
     assert!(last.unwrap().contains("no answer"));
+    assert_eq!(story.core.waiting(), 0);
+    // Whoever runs a script hears of it in the end.
+    story.ask(Ask::LogOut { patience: SECOND });
+    let logout = story.take_sent().pop().unwrap();
+    story.reply(&logout, 103, json!({}));
+    assert_eq!(story.answers, [Answer::LoggedOut { unanswered: 2 }]);
+}
+
+#[test]
+fn a_message_on_a_connection_that_died_silently_is_not_given_up_but_sent_on_the_next() {
+    let mut story = Story::logged_in();
+    story.type_line("chat:2:into the void");
+    let chat = chats(&mut story);
+    let begun = story.now;
+    while story.hung_up.is_none() {
+        story.pass(SECOND);
+        assert!(story.now < begun + SECOND * 30, "it does not notice");
+    }
+    assert_eq!(story.take_lines(), Vec::<String>::new());
+    story.drop_connection();
+    story.connect();
+    let login = story.take_sent().pop().unwrap();
+    story.reply(&login, 2, login_ack(&[]));
+    assert_eq!(chats(&mut story), chat);
+}
+
+#[test]
+fn a_message_outlasts_a_long_outage_of_the_database() {
+    let mut story = Story::logged_in();
+    story.type_line("chat:2:hello");
+    let mut sent = chats(&mut story);
+    let mut sent_at = vec![story.now];
+    for _ in 0..50 {
+        story.reply(&sent[0], 106, json!({"errno": 13, "errmsg": "no database"}));
+        let due = story.core.next_time().unwrap();
+        story.pass(due - story.now);
+        let again = chats(&mut story);
+        if !again.is_empty() {
+            assert_eq!(again, sent);
+            sent = again;
+            sent_at.push(story.now);
+        }
+    }
+    assert!(sent_at.len() > 40, "{}", sent_at.len());
+    assert!(sent_at.windows(2).all(|pair| pair[1] - pair[0] <= SECOND * 5));
+    story.reply(&sent[0], 106, json!({"status": "stored"}));
+    assert!(story.take_lines().pop().unwrap().starts_with("Stored for 2 (bob)"));
+}
+
+#[test]
+fn a_message_that_connection_after_connection_has_no_answer_for_is_not_given_up() {
+    let mut story = Story::logged_in();
+    story.type_line("chat:2:hello");
+    let chat = chats(&mut story);
+    for _ in 0..10 {
+        story.pass(SECOND * 10);
+        story.drop_connection();
+        story.forget();
+        story.connect();
+        let login = story.take_sent().remove(0);
+        story.reply(&login, 2, login_ack(&[]));
+        assert_eq!(chats(&mut story), chat);
+    }
 }
 
 #[test]
