@@ -51,6 +51,8 @@ impl Bus for LocalBus {
 
     fn withdraw(&self, _user: UserId, _presence: Presence) {}
 
+    fn stop_listening(&self) {}
+
     fn shutdown(&self) {}
 }
 

@@ -53,6 +53,10 @@ pub trait Bus: Send + Sync {
     fn announce(&self, user: UserId, presence: Presence, then: Announced);
     /// Takes an announcement back, if it is still exactly this one.
     fn withdraw(&self, user: UserId, presence: Presence);
+    /// Lets other servers find nobody here any more: what they published until
+    /// now is still given to the sink, what they publish later reaches nobody,
+    /// as they can tell. Blocks, some two seconds at most.
+    fn stop_listening(&self);
     /// Sends out what is queued, within a second or two, and ends the threads.
     fn shutdown(&self);
 }

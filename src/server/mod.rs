@@ -207,6 +207,7 @@ impl Server {
             error!(target: "server", "a thread had ended before it was told to");
         }
         join(self.watching_threads);
+        self.bus.stop_listening();
         self.service.flush_outcomes();
         let left = self.service.leave_cluster();
         self.bus.shutdown();

@@ -304,8 +304,12 @@ impl Service {
             self.registry.with(*user, |slot| {
                 slot.located(server.clone(), routing.now);
                 if let Some(server) = server.as_ref().filter(|_| routing.has_peers) {
+                    let mut last = None;
                     let number = |message: &Arc<Message>| {
-                        outgoing.add(server, message, *user, || self.next_handover())
+                        let item = outgoing.item(server, message, last, || self.next_handover());
+                        last = Some(item);
+                        outgoing.items[item].users.push(*user);
+                        outgoing.items[item].handover
                     };
                     slot.hand_over_held(server, number, routing);
                 }
@@ -341,8 +345,9 @@ impl Service {
 /// Messages for other servers, each with all of its recipients there.
 #[derive(Default)]
 struct Outgoing {
-    /// In the order in which they were first met.
+    /// In the order in which they leave.
     items: Vec<OutgoingItem>,
+    /// Each message's last item to a server.
     index: HashMap<(ServerId, *const Message), usize>,
 }
 
@@ -354,26 +359,30 @@ struct OutgoingItem {
 }
 
 impl Outgoing {
-    /// Adds a recipient and returns the number of the handover.
-    fn add(
+    /// The item that takes a message to a server: one that is there already,
+    /// if it leaves after the item `last`, the recipient's one before. Else a
+    /// new one: a recipient's messages must not change places because another
+    /// recipient has the later one first.
+    fn item(
         &mut self,
         server: &ServerId,
         message: &Arc<Message>,
-        user: UserId,
+        last: Option<usize>,
         new_handover: impl FnOnce() -> u64,
-    ) -> u64 {
+    ) -> usize {
         let key = (server.clone(), Arc::as_ptr(message));
-        let index = *self.index.entry(key).or_insert_with(|| {
-            self.items.push(OutgoingItem {
-                server: server.clone(),
-                handover: new_handover(),
-                message: message.clone(),
-                users: Vec::new(),
-            });
-            self.items.len() - 1
+        if let Some(index) = self.index.get(&key).copied().filter(|index| Some(*index) > last) {
+            return index;
+        }
+        let index = self.items.len();
+        self.items.push(OutgoingItem {
+            server: server.clone(),
+            handover: new_handover(),
+            message: message.clone(),
+            users: Vec::new(),
         });
-        self.items[index].users.push(user);
-        self.items[index].handover
+        self.index.insert(key, index);
+        index
     }
 }
 
@@ -391,4 +400,32 @@ pub(super) fn remote_copy(
 ) -> MessageCopy {
     let origin = Origin::Server { server: server.clone(), handover };
     MessageCopy { to, message: message.clone(), origin }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::MessageMemory;
+    use super::*;
+
+    #[test]
+    fn messages_of_one_recipient_keep_their_places_when_they_leave_with_others() {
+        let memory = MessageMemory::default();
+        let message = |mid| memory.message(UserId(9), mid, Arc::from([])).unwrap();
+        let (first, alone, last) = (message("first"), message("alone"), message("last"));
+        let server: ServerId = "b:1".into();
+        let mut outgoing = Outgoing::default();
+        let mut handovers = 0;
+        for queue in [vec![&first, &last], vec![&first, &alone, &last]] {
+            let mut before = None;
+            for message in queue {
+                let item = outgoing.item(&server, message, before, || {
+                    handovers += 1;
+                    handovers
+                });
+                assert!(Some(item) > before, "{:?} leaves too early", message.mid);
+                before = Some(item);
+            }
+        }
+        assert_eq!(outgoing.items.len(), 4, "the first one is shared");
+    }
 }

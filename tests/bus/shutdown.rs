@@ -114,3 +114,23 @@ impl Ask for RedisBus {
         told.try_recv().expect("answered on the calling thread")
     }
 }
+
+#[test]
+fn who_stops_listening_gets_what_was_published_and_then_nobody_reaches_it() {
+    let redis = Service::redis();
+    let a = Member::join(&redis, "a");
+    let b = Member::join(&redis, "b");
+    for handover in 1..=100 {
+        a.send("b", handover).unwrap();
+    }
+    b.bus.stop_listening();
+    a.send("b", 101).unwrap();
+    a.sink.wait("b is not reached", |seen| seen.lost("b"));
+    // All 100 were published before Redis took b's leave, or a would know.
+    let heard = b.sink.look(|seen| seen.handovers());
+    let lost_before = a.sink.look(|seen| seen.unreachable.len()) > 1;
+    assert!(lost_before || heard == (1..=100).collect::<Vec<_>>(), "{heard:?}");
+    // It can still speak.
+    b.send("a", 7).unwrap();
+    a.sink.wait("b's last word", |seen| seen.handovers() == [7]);
+}

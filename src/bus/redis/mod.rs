@@ -43,6 +43,8 @@ use subscriber::Subscriber;
 const ID_RELEASE_WAIT: Duration = Duration::from_secs(1);
 /// How long a shutdown goes on sending what is queued.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+/// How long to wait for Redis to take an unsubscription.
+const DEAF_LIMIT: Duration = Duration::from_secs(2);
 /// How long a shutdown waits for its threads: the above and a time-out.
 const JOIN_LIMIT: Duration = Duration::from_millis(3_500);
 
@@ -58,6 +60,8 @@ struct Threads {
     handles: Vec<JoinHandle<()>>,
     /// Disconnected once both threads have ended.
     ended: Receiver<()>,
+    /// Disconnected once the subscriber has ended.
+    deaf: Receiver<()>,
 }
 
 impl RedisBus {
@@ -103,12 +107,26 @@ impl Bus for RedisBus {
         let (alive, ended) = crossbeam_channel::bounded(0);
         let publisher = Publisher::new(self.shared.clone(), jobs, sink.clone());
         let subscriber = Subscriber::new(self.shared.clone(), sink);
+        let (listening, deaf) = crossbeam_channel::bounded::<()>(0);
         let handles = vec![
             spawn("bus-publisher", alive.clone(), move || publisher.run()),
-            spawn("bus-subscriber", alive, move || subscriber.run()),
+            spawn("bus-subscriber", alive, move || {
+                subscriber.run();
+                drop(listening);
+            }),
         ];
         *self.threads.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Threads { handles, ended });
+            Some(Threads { handles, ended, deaf });
+    }
+
+    fn stop_listening(&self) {
+        self.shared.stop_listening();
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(deaf) = threads.as_ref().map(|threads| threads.deaf.clone()) else { return };
+        drop(threads);
+        if deaf.recv_timeout(DEAF_LIMIT) == Err(RecvTimeoutError::Timeout) {
+            log::warn!(target: "bus", "not unsubscribed in time, Redis does not answer");
+        }
     }
 
     fn has_peers(&self) -> bool {

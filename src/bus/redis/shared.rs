@@ -28,6 +28,8 @@ pub(super) struct Shared {
     rebuild: AtomicBool,
     /// What `Bus::is_up` answers; only the subscriber changes it.
     up: AtomicBool,
+    /// The subscriber is to unsubscribe and end.
+    deaf: AtomicBool,
     closing: Closing,
 }
 
@@ -51,6 +53,7 @@ impl Shared {
             failures: AtomicU64::new(0),
             rebuild: AtomicBool::new(false),
             up: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
             closing: Closing { held: Mutex::new(Some(held)), ended, deadline: Mutex::new(None) },
         }
     }
@@ -100,6 +103,16 @@ impl Shared {
 
     pub(super) fn is_up(&self) -> bool {
         self.up.load(Ordering::Acquire)
+    }
+
+    /// Asks the subscriber to unsubscribe and end.
+    pub(super) fn stop_listening(&self) {
+        self.deaf.store(true, Ordering::Release);
+    }
+
+    /// Whether the subscriber is to end.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.deaf.load(Ordering::Acquire) || self.is_closing()
     }
 
     /// Ends the queue and wakes who waits; the publisher may go on sending

@@ -46,6 +46,9 @@ impl Subscriber {
     /// Listens, again and again, until the bus is shut down.
     pub(super) fn run(mut self) {
         while let Err(lost) = self.listen() {
+            if self.shared.is_deaf() {
+                break;
+            }
             self.go_down(&lost.to_string());
             self.rebuild_publisher();
             if self.shared.wait_for_close(self.backoff.next_wait()) {
@@ -73,7 +76,7 @@ impl Subscriber {
 
     /// One subscription. `Ok`: the bus is shutting down.
     fn listen(&mut self) -> Result<(), Lost> {
-        if self.shared.is_closing() {
+        if self.shared.is_deaf() {
             return Ok(());
         }
         let mut link = self.shared.connector.open()?;
@@ -85,7 +88,7 @@ impl Subscriber {
         channel.set_read_timeout(Some(READ_TICK))?;
         self.request_beat();
         let mut heard = Instant::now();
-        while !self.shared.is_closing() {
+        while !self.shared.is_deaf() {
             match channel.get_message() {
                 Ok(message) => {
                     if self.take(message.get_payload_bytes()) {
@@ -98,6 +101,11 @@ impl Subscriber {
             if heard.elapsed() >= SILENCE_LIMIT {
                 return Err(Lost::Silence);
             }
+        }
+        // What was published until Redis has taken this comes still.
+        channel.unsubscribe(&self.shared.channel)?;
+        while let Ok(message) = channel.get_message() {
+            self.take(message.get_payload_bytes());
         }
         Ok(())
     }
