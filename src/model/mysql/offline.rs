@@ -58,11 +58,15 @@ pub(super) fn apply(db: &mut DbConn, ops: &[OfflineOp]) -> Attempt<()> {
 }
 
 fn insert(db: &mut DbConn, mut rows: &[NewRow<'_>]) -> Attempt<()> {
+    // A duplicate must not touch the AUTO_INCREMENT column, not even with
+    // `id = id`: MariaDB then goes on counting from the row that it found, and
+    // the statement's next rows are taken for duplicates of rows that others
+    // have just inserted under those ids. They are lost without a word.
     static SQL: LazyLock<[String; 3]> = LazyLock::new(|| {
         STATEMENT_ROWS.map(|count| {
             format!(
                 "INSERT INTO OfflineMessage (userid, sender, mid, message) VALUES {} \
-                 ON DUPLICATE KEY UPDATE id = id",
+                 ON DUPLICATE KEY UPDATE userid = userid",
                 vec!["(?, ?, ?, ?)"; count].join(", ")
             )
         })

@@ -98,6 +98,7 @@ macro_rules! for_each_case {
             ]
             offline with_store: [
                 messages_come_oldest_first_and_exactly,
+                whoever_keeps_the_same_messages_at_the_same_time_loses_none,
                 the_first_of_two_with_one_mid_stands,
                 a_mid_is_the_senders_own_and_the_recipients_own,
                 any_bytes_make_a_mid_and_all_of_them_count,

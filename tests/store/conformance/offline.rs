@@ -340,3 +340,29 @@ pub fn writers_that_store_the_same_messages_store_each_once(store: &dyn Store) {
     expected.sort();
     assert_eq!(mids, expected);
 }
+
+/// MariaDB lost rows of a statement of many in which others had just kept the
+/// same messages, where a duplicate "updated" the row's id.
+pub fn whoever_keeps_the_same_messages_at_the_same_time_loses_none(store: &dyn Store) {
+    const ROUNDS: usize = 60;
+    let text = "x".repeat(20_000);
+    for round in 0..ROUNDS {
+        let mids: Vec<String> = (0..48).map(|number| format!("{round}.{number}")).collect();
+        let many: Vec<OfflineOp> = mids.iter().map(|mid| insert(BOB, mid, &text)).collect();
+        // Others keep some of them in another order, a few at a time.
+        let other = |step: usize| -> Vec<OfflineOp> {
+            (0..16).map(|n| insert(BOB, &mids[(n * step + round) % 48], &text)).collect()
+        };
+        let (seventh, fifth) = (other(7), other(5));
+        std::thread::scope(|scope| {
+            scope.spawn(|| many.chunks(32).for_each(|ops| store.apply_offline(ops).unwrap()));
+            for few in [&seventh, &fifth] {
+                scope.spawn(|| few.chunks(3).for_each(|ops| store.apply_offline(ops).unwrap()));
+            }
+        });
+        let rows = store.offline_page(BOB, &Pushed::default(), 100, usize::MAX).unwrap().rows;
+        assert_eq!(rows.len(), 48, "round {round}");
+        let rows = rows.iter().map(|row| row.row).collect();
+        store.apply_offline(&[OfflineOp::DeleteRows { to: BOB, rows }]).unwrap();
+    }
+}
