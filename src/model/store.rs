@@ -123,10 +123,9 @@ pub trait Store: Send + Sync {
     /// The user's name, if this token is this user's and has not expired.
     fn token_user(&self, user: UserId, token: &TokenHash) -> Result<Option<String>>;
     /// Makes `new` valid for [`TOKEN_LIFETIME`] from now. With `presented` (a
-    /// login by that token) that one stays valid too, its life beginning anew,
-    /// and all other tokens of the user go. Without (a login by password) the
-    /// user's newest three others stay as they are, older ones go. May be
-    /// repeated with the same `new`: then tokens made after it stay.
+    /// login by that token) that one stays valid too, its life beginning anew.
+    /// The user's newest three others stay as they are, older ones go. May be
+    /// repeated with the same `new`.
     /// Errors: `NoSuchUser`.
     ///
     /// [`TOKEN_LIFETIME`]: super::TOKEN_LIFETIME

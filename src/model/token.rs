@@ -9,9 +9,9 @@ pub const TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The same in seconds, as the database's clock counts.
 pub(super) const TOKEN_LIFETIME_SECONDS: i64 = TOKEN_LIFETIME.as_secs() as i64;
 
-/// A login by password leaves so many of the user's other tokens, the newest:
-/// one for each further device.
-const KEPT_AT_PASSWORD_LOGIN: usize = 3;
+/// A login leaves so many of the user's other tokens, the newest: more answers
+/// than that are not lost in a row.
+const KEPT_OTHERS: usize = 3;
 
 /// Expired tokens that one call removes at most.
 pub(super) const MOST_EXPIRED: usize = 10_000;
@@ -42,21 +42,17 @@ pub(super) enum Fate {
 /// order, so that every transaction locks them in it.
 ///
 /// `new` is among them where an answer was lost and the login is repeated.
-/// Then those made later belong to newer logins, and only a token login's
-/// first attempt, which had none beside it, could have ended them.
+/// Others are left to the first frame after the login: of two logins at once
+/// the one that is superseded must not end the other's token.
 pub(super) fn fates(
     tokens: &[(i64, TokenHash)],
     new: &TokenHash,
     presented: Option<&TokenHash>,
 ) -> Vec<(i64, Fate)> {
     let is_used = |hash: &TokenHash| hash == new || Some(hash) == presented;
-    let others = || tokens.iter().filter(|(_, hash)| !is_used(hash)).map(|(id, _)| *id);
+    let others = tokens.iter().filter(|(_, hash)| !is_used(hash)).map(|(id, _)| *id);
     // Others below this row go.
-    let kept_from = if presented.is_some() {
-        tokens.iter().find(|(_, hash)| hash == new).map(|(id, _)| *id)
-    } else {
-        others().rev().take(KEPT_AT_PASSWORD_LOGIN).last()
-    };
+    let kept_from = others.rev().take(KEPT_OTHERS).last();
     let fate = |(id, hash): &(i64, TokenHash)| {
         if is_used(hash) {
             Some((*id, Fate::Renewed))
@@ -92,24 +88,25 @@ mod tests {
     }
 
     #[test]
-    fn a_password_login_leaves_the_newest_three() {
+    fn a_login_leaves_the_newest_three_others() {
         assert_eq!(fates_of(0, 9, None), "");
         assert_eq!(fates_of(3, 9, None), "===");
         assert_eq!(fates_of(5, 9, None), "--===");
     }
 
     #[test]
-    fn a_token_login_leaves_what_it_presented() {
-        assert_eq!(fates_of(4, 9, Some(2)), "-+--");
-        assert_eq!(fates_of(2, 9, Some(8)), "--", "what it presented has gone meanwhile");
+    fn a_token_login_leaves_what_it_presented_too() {
+        assert_eq!(fates_of(4, 9, Some(2)), "=+==");
+        assert_eq!(fates_of(6, 9, Some(1)), "+--===");
+        assert_eq!(fates_of(2, 9, Some(8)), "==", "what it presented has gone meanwhile");
     }
 
     #[test]
     fn a_repeated_login_renews_its_own_and_spares_newer_ones() {
         assert_eq!(fates_of(4, 4, None), "===+");
         assert_eq!(fates_of(5, 3, None), "-=+==");
-        assert_eq!(fates_of(4, 4, Some(1)), "+--+");
-        assert_eq!(fates_of(4, 3, Some(1)), "+-+=");
+        assert_eq!(fates_of(4, 4, Some(1)), "+==+");
+        assert_eq!(fates_of(6, 3, Some(1)), "+-+===");
     }
 
     #[test]

@@ -28,26 +28,18 @@ impl Gateway {
             .peers
             .get_mut(&conn)
             .and_then(Peer::open_feed)
-            .filter(|feed| feed.identity.user == user);
+            .filter(|feed| feed.identity.user == user && feed.takes_copies());
         let Some(feed) = feed else { return self.service.not_pushed(copy) };
         let Some(end) = io.send_shared(conn, &copy.message.body) else {
             // What was pushed before it goes to the table before it.
             self.go_behind(conn);
             return self.service.not_pushed(copy);
         };
-        match feed.sent_copy(end, copy, io.now()) {
-            Some(to_store) => self.service.not_pushed(to_store),
-            None => {
-                self.service.pushed(user);
-                self.watch_confirmation(io, conn);
-            }
-        }
-        if self
-            .peers
-            .get(&conn)
-            .and_then(|peer| peer.feed.as_ref())
-            .is_some_and(|f| f.is_overfull())
-        {
+        feed.sent_copy(end, copy, io.now());
+        let overfull = feed.is_overfull();
+        self.service.pushed(user);
+        self.watch_confirmation(io, conn);
+        if overfull {
             self.relieve(io, conn);
         }
     }
@@ -101,16 +93,18 @@ impl Gateway {
         peer.taken_to = offset;
         let Some(feed) = peer.feed.as_mut() else { return };
         let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
-        let confirmed = feed.written(offset);
-        self.service.confirmed(login, confirmed);
+        let delivered = feed.written(offset);
+        let deletions = feed.take_deletions();
+        self.service.confirmed(login, delivered, deletions);
     }
 
     /// The client has handled so many messages since its login.
     pub(super) fn acknowledged(&mut self, io: &mut Io<'_>, conn: ConnId, count: u64) {
         let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
         let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
-        let confirmed = feed.acknowledged(count);
-        self.service.confirmed(login, confirmed);
+        let delivered = feed.acknowledged(count);
+        let deletions = feed.take_deletions();
+        self.service.confirmed(login, delivered, deletions);
         self.catch_up(io, conn);
     }
 
@@ -134,6 +128,8 @@ impl Gateway {
     pub(super) fn deleted(&mut self, io: &mut Io<'_>, login: LoginId) {
         if let Some(feed) = self.feed_of(login) {
             feed.deleted();
+            let deletions = feed.take_deletions();
+            self.service.confirmed(login, Vec::new(), deletions);
             self.catch_up(io, conn_id(login.session));
         }
     }
@@ -171,7 +167,7 @@ impl Gateway {
                 return;
             }
         };
-        let page = feed.page(page);
+        feed.page_read();
         let mut sent = Vec::with_capacity(page.rows.len());
         let mut end = None;
         for row in &page.rows {
@@ -239,7 +235,7 @@ impl Gateway {
             Box::new(move || service.tell(session, Post::LoggedOut { login }));
         let identity = feed.identity.clone();
         let end = End { logged_out: true, then: Some(then) };
-        self.service.end_session(session, &identity, feed.into_unconfirmed(), end);
+        self.service.end_session(session, &identity, feed.end(), end);
     }
 
     /// A login's claim is let go, or will be as soon as the database allows.

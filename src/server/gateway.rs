@@ -181,7 +181,7 @@ impl Handler for Gateway {
             Timer::ReadAgain => self.catch_up(io, conn),
             Timer::Confirm => self.confirmation_due(io, conn),
             Timer::Request => self.request_due(io, conn),
-            Timer::Takeover => self.go_on_with_login(io, conn),
+            Timer::Takeover => self.takeover_due(io, conn),
             Timer::Login => self.login_due(io, conn),
         }
     }

@@ -3,6 +3,9 @@
 //!
 //! Thread: its reactor's.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use log::debug;
 
 use super::gateway::{Gateway, Timer, timer_key};
@@ -11,13 +14,16 @@ use super::pools::Job;
 use crate::net::{CloseReason, ConnId, Io};
 use crate::protocol::{Errno, Refusal};
 use crate::service::{
-    Effects, End, FORMER_TIMEOUT, Feed, Granted, Lane, LoggedIn, LoginId, Session, Successor,
+    Effects, End, Ended, FORMER_TIMEOUT, Feed, Granted, Identity, Lane, LoggedIn, LoginId, Service,
+    Session, SessionId, Successor,
 };
 
 /// A granted login that waits for the end of the session that it takes over.
 pub(super) struct Takeover {
     pub session: Box<Session>,
     pub granted: Box<Granted>,
+    /// When it is waited no longer.
+    pub until: Instant,
 }
 
 /// A login that is to end as soon as it turns out to be this one.
@@ -37,13 +43,23 @@ impl Gateway {
     ) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         let claim = granted.identity.claim.number;
-        peer.takeover = Some(Takeover { session, granted });
+        let until = io.now() + FORMER_TIMEOUT;
+        peer.takeover = Some(Takeover { session, granted, until });
         if peer.revoked.as_ref().is_some_and(|revoked| revoked.claim == claim) {
             io.close(conn, CloseReason::Handler("taken over while it logged in"));
         } else if peer.former_ended.take() == Some(claim) {
             self.go_on_with_login(io, conn);
         } else {
-            io.set_timer(io.now() + FORMER_TIMEOUT, timer_key(conn, Timer::Takeover));
+            io.set_timer(until, timer_key(conn, Timer::Takeover));
+        }
+    }
+
+    /// A login has waited for a former session for long enough, or an earlier
+    /// one of this connection has.
+    pub(super) fn takeover_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let until = self.peers.get(&conn).and_then(|peer| peer.takeover.as_ref().map(|t| t.until));
+        if until.is_some_and(|until| until <= io.now()) {
+            self.go_on_with_login(io, conn);
         }
     }
 
@@ -64,13 +80,13 @@ impl Gateway {
     /// The former session has ended, or is not waited for any longer.
     pub(super) fn go_on_with_login(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        let Some(Takeover { session, granted }) = peer.takeover.take() else { return };
+        let Some(Takeover { session, granted, .. }) = peer.takeover.take() else { return };
         let job = Job::FinishLogin { session, granted };
         let Err(Job::FinishLogin { session, granted }) = self.pools.submit(Lane::Database, job)
         else {
             return;
         };
-        self.service.end_session(session.id, &granted.identity, Vec::new(), End::default());
+        self.undo_login(session.id, &granted.identity);
         let refusal = Refusal::new(Errno::SlowDown, "the server is busy, try again in a moment");
         let effects = Effects::login_refused(granted.seq, &refusal);
         self.done(io, session, effects);
@@ -146,25 +162,32 @@ impl Gateway {
     }
 
     /// The connection is gone, and with it whatever login it had.
-    pub(super) fn end_login(&self, conn: ConnId, peer: Peer) {
+    pub(super) fn end_login(&self, conn: ConnId, mut peer: Peer) {
         let session = session_id(conn);
-        let end_of = |claim: i64| {
-            let revoked = peer.revoked.filter(|revoked| revoked.claim == claim);
-            let service = self.service.clone();
-            let then = revoked.and_then(|revoked| revoked.successor).map(|successor| {
-                Box::new(move || service.tell_successor(&successor)) as Box<dyn FnOnce() + Send>
-            });
-            End { logged_out: false, then }
-        };
-        if let Some(feed) = peer.feed {
+        // A log-out that is not through yet is one all the same.
+        let logged_out = matches!(peer.log_out, LogOut::Draining(_));
+        if let Some(feed) = peer.feed.take() {
             let identity = feed.identity.clone();
             debug!(target: "gateway", "conn={conn} user={} session ended", identity.user);
-            let end = end_of(identity.claim.number);
-            self.service.end_session(session, &identity, feed.into_unconfirmed(), end);
-        } else if let Some(Takeover { granted, .. }) = peer.takeover {
-            let end = end_of(granted.identity.claim.number);
-            self.service.end_session(session, &granted.identity, Vec::new(), end);
+            let end =
+                End { logged_out, then: word_to_successor(&self.service, &mut peer, &identity) };
+            self.service.end_session(session, &identity, feed.end(), end);
+        } else if let Some(Takeover { granted, .. }) = peer.takeover.take() {
+            let then = word_to_successor(&self.service, &mut peer, &granted.identity);
+            let end = End { logged_out: false, then };
+            self.service.end_session(session, &granted.identity, Ended::default(), end);
+        } else if let Some(successor) = peer.revoked.and_then(|revoked| revoked.successor) {
+            // The login is with a worker, whose answer finds nobody.
+            self.service.tell_when_written(successor);
         }
+    }
+
+    /// Ends the session of a login that was granted and came to nothing.
+    pub(super) fn undo_login(&mut self, session: SessionId, identity: &Identity) {
+        let peer = self.peers.get_mut(&conn_id(session));
+        let then = peer.and_then(|peer| word_to_successor(&self.service, peer, identity));
+        let end = End { logged_out: false, then };
+        self.service.end_session(session, identity, Ended::default(), end);
     }
 
     /// Sees to it that a connection where nobody logs in is closed.
@@ -192,4 +215,15 @@ impl Gateway {
             io.set_timer(at, timer_key(conn, Timer::Login));
         }
     }
+}
+
+/// What tells the login that has taken over from this one, if one has.
+fn word_to_successor(
+    service: &Arc<Service>,
+    peer: &mut Peer,
+    identity: &Identity,
+) -> Option<Box<dyn FnOnce() + Send>> {
+    let revoked = peer.revoked.take_if(|revoked| revoked.claim == identity.claim.number)?;
+    let (service, successor) = (service.clone(), revoked.successor?);
+    Some(Box::new(move || service.tell_successor(&successor)))
 }

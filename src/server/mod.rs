@@ -7,6 +7,7 @@
 //! password-0..P-1  logins and registrations
 //! offline-writer ─ one writer for missed messages
 //! claim-releaser ─ lets go of claims until committed
+//! tokens ───────── ends former login tokens, renews those in use
 //! claims ───────── beat, watch over other servers, audit, sweep
 //! overdue ──────── stores what other servers do not report on
 //! bus-subscriber, bus-publisher
@@ -41,6 +42,7 @@ use crate::service::claims::Event;
 use crate::service::inbound::Inbound;
 use crate::service::{
     Mailbox, Post, Service, Settings, claims, offline_writer, random_positive, releaser, stop,
+    token_keeper,
 };
 use gateway::Gateway;
 use pools::Pools;
@@ -131,6 +133,10 @@ impl Server {
                 let service = service.clone();
                 move || offline_writer::run(&service)
             })?,
+            spawn("tokens", {
+                let service = service.clone();
+                move || token_keeper::run(&service)
+            })?,
             spawn("claim-releaser", {
                 let service = service.clone();
                 move || releaser::run(&service)
@@ -207,6 +213,8 @@ impl Server {
             error!(target: "server", "a thread had ended before it was told to");
         }
         join(self.watching_threads);
+        // Their answers come while the channel is left.
+        self.service.retry_nudges();
         self.bus.stop_listening();
         self.service.flush_outcomes();
         let left = self.service.leave_cluster();

@@ -13,7 +13,7 @@ use super::peer::{LogOut, conn_id};
 use super::pools::Job;
 use crate::net::{ConnId, Flow, Io};
 use crate::protocol::{Errno, Refusal};
-use crate::service::{Change, Effects, End, Handled, Place, Session};
+use crate::service::{Change, Effects, Handled, Place, Session};
 
 /// How long a pool may take for a request before it is answered with errno 13.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
@@ -66,7 +66,7 @@ impl Gateway {
     pub(super) fn done(&mut self, io: &mut Io<'_>, session: Box<Session>, effects: Effects) {
         let conn = conn_id(session.id);
         let Some(peer) = self.peers.get_mut(&conn) else {
-            self.undo_login(&session, effects.change);
+            self.undo(&session, effects.change);
             return;
         };
         let given_up_before = peer.pending.as_ref().is_some_and(|pending| pending.given_up);
@@ -96,20 +96,20 @@ impl Gateway {
         if matches!(effects.change, Change::LoggedIn(_)) {
             session.identity = None;
         }
-        self.undo_login(&session, effects.change);
+        self.undo(&session, effects.change);
         if let Some(peer) = self.peers.get_mut(&conn) {
             peer.session = Some(session);
             peer.awaiting += effects.awaiting;
         }
     }
 
-    fn undo_login(&self, session: &Session, change: Change) {
+    fn undo(&mut self, session: &Session, change: Change) {
         let identity = match change {
             Change::LoggedIn(login) => login.identity,
             Change::TakingOver(granted) => granted.identity,
             Change::None | Change::Acknowledged(_) | Change::LogOut(_) => return,
         };
-        self.service.end_session(session.id, &identity, Vec::new(), End::default());
+        self.undo_login(session.id, &identity);
     }
 
     /// Answers a request that a pool has had for too long.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use log::{error, info};
 
 use super::effects::Effects;
-use super::message::MessageCopy;
+use super::feed::Ended;
 use super::registry::NEVER_POISONED;
 use super::releaser::Release;
 use super::router::{Context, Handled};
-use super::session::{Identity, Session, SessionId};
+use super::session::{Identity, LoginId, Session, SessionId};
 use super::{Change, Service, password, store_refusal, token};
 use crate::bus::Presence;
 use crate::model::{Claim, Credentials, TokenHash, UserId};
@@ -30,7 +30,8 @@ pub(super) struct Proved {
 pub struct End {
     /// Whether it was logged out, which ends its tokens too.
     pub logged_out: bool,
-    /// Called once the session's claim is released, or is sure to be.
+    /// Called once what it left is committed; after a log-out once its claim
+    /// is released, too, or is sure to be.
     pub then: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -124,18 +125,16 @@ impl Service {
     /// A session is over: by log-out, by the end of its connection, or because
     /// its login could not be answered. What it had not confirmed is stored;
     /// then its claim is let go.
-    pub fn end_session(
-        &self,
-        session: SessionId,
-        identity: &Identity,
-        unconfirmed: Vec<MessageCopy>,
-        end: End,
-    ) {
+    pub fn end_session(&self, session: SessionId, identity: &Identity, left: Ended, end: End) {
         let user = identity.user;
+        let Ended { unconfirmed, deletions } = left;
         self.store_first(user, |slot| {
             slot.session.take_if(|here| here.id == session && here.claim == identity.claim.number);
             unconfirmed
         });
+        if !deletions.is_empty() {
+            self.writer.delete(LoginId { session, claim: identity.claim.number }, deletions);
+        }
         let flush = self.registry.with(user, |slot| slot.session.is_none() && slot.end_waits());
         if flush {
             self.flush_held(user);
@@ -150,15 +149,24 @@ impl Service {
         }
         let Some(this) = self.this() else { return };
         let claim = identity.claim.clone();
-        let token = end.logged_out.then_some(identity.token);
-        let release = Release { user, claim, token, then: end.then };
-        self.writer.after_all(move || this.releaser.release(release));
+        let (token, after_release, after_commit) = match end.logged_out {
+            true => (Some(identity.token), end.then, None),
+            // Whoever waits for it has the claim: there is nothing to release.
+            false => (None, None, end.then),
+        };
+        let release = Release { user, claim, token, then: after_release };
+        self.writer.after_all(move || {
+            if let Some(then) = after_commit {
+                then();
+            }
+            this.releaser.release(release);
+        });
     }
 
     /// A frame has come on a connection after its login's answer: its client
     /// has the new token, and the ones before it end.
     pub fn token_arrived(&self, identity: &Identity) {
-        self.releaser.drop_older_tokens(identity.user, identity.token);
+        self.token_keeper.drop_older(identity.user, identity.token);
     }
 }
 

@@ -28,9 +28,6 @@ pub const DEAD_AFTER: Duration = Duration::from_secs(10);
 /// How often the claims in the database are compared with the sessions here.
 const AUDIT_EVERY: Duration = Duration::from_secs(10);
 
-/// How often tokens of users who are online begin their life anew, and expired
-/// ones are deleted.
-const TOKENS_EVERY: Duration = Duration::from_secs(3600);
 /// The row of a server that has been dead for so long is taken out.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
@@ -43,6 +40,8 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
 pub enum Event {
     /// Redis is there again, or has lost what was written to it.
     Refresh,
+    /// Something that other servers sent was missed, nudges perhaps.
+    Sweep,
     /// The server stops.
     Stop,
 }
@@ -52,10 +51,13 @@ pub fn run(service: &Arc<Service>, events: &Receiver<Event>) {
     let mut watch = Watch::new(service);
     let mut next_beat = Instant::now();
     let mut next_audit = Instant::now() + AUDIT_EVERY;
-    let mut next_tokens = Instant::now() + AUDIT_EVERY;
     loop {
         match events.recv_deadline(next_beat) {
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Event::Sweep) => {
+                log_failure("sweep", watch.sweep());
+                continue;
+            }
             Ok(Event::Refresh) => {
                 log_failure("presence and sweep", watch.refresh());
                 // A word that a session here was taken over may have been lost.
@@ -72,7 +74,7 @@ pub fn run(service: &Arc<Service>, events: &Receiver<Event>) {
             continue;
         }
         log_failure("watch over the other servers", watch.observe(Instant::now()));
-        if !service.bus.is_up() {
+        if !service.bus.is_up() || service.is_sweep_due() {
             log_failure("sweep", watch.sweep());
         }
         if now >= next_audit {
@@ -80,11 +82,6 @@ pub fn run(service: &Arc<Service>, events: &Receiver<Event>) {
             log_failure("audit of claims", watch.audit());
             // Redis may have lost its keys without losing a connection.
             log_failure("presence and sweep", watch.refresh());
-        }
-        if now >= next_tokens {
-            next_tokens = now + TOKENS_EVERY;
-            let refreshed = service.store.refresh_tokens(service.server_id(), service.epoch());
-            log_failure("refresh of tokens", refreshed);
         }
     }
 }
@@ -113,8 +110,24 @@ struct Watch<'a> {
     last_look: Option<Instant>,
     /// Claims that had no session, and sessions that had no claim, at the
     /// last audit. A login or log-out under way looks like that for a moment.
-    suspect_claims: HashSet<(UserId, i64)>,
-    suspect_sessions: HashSet<(UserId, i64)>,
+    suspect_claims: Suspects,
+    suspect_sessions: Suspects,
+}
+
+/// What an audit has found, and when for the first time.
+#[derive(Default)]
+struct Suspects(HashMap<(UserId, i64), Instant>);
+
+impl Suspects {
+    /// Which of what was found now has been found for long enough.
+    fn confirm(&mut self, found: impl Iterator<Item = (UserId, i64)>) -> Vec<(UserId, i64)> {
+        let now = Instant::now();
+        let before = std::mem::take(&mut self.0);
+        let since = |suspect| before.get(&suspect).copied().unwrap_or(now);
+        self.0 = found.map(|suspect| (suspect, since(suspect))).collect();
+        let long = |since: &Instant| now.duration_since(*since) >= BEAT_EVERY;
+        self.0.iter().filter(|(_, since)| long(since)).map(|(suspect, _)| *suspect).collect()
+    }
 }
 
 impl<'a> Watch<'a> {
@@ -123,8 +136,8 @@ impl<'a> Watch<'a> {
             service,
             seen: HashMap::new(),
             last_look: None,
-            suspect_claims: HashSet::new(),
-            suspect_sessions: HashSet::new(),
+            suspect_claims: Suspects::default(),
+            suspect_sessions: Suspects::default(),
         }
     }
 
@@ -160,6 +173,12 @@ impl<'a> Watch<'a> {
         self.last_look = Some(now);
         let others: Vec<ServerRow> =
             rows.into_iter().filter(|row| row.id != *service.server_id()).collect();
+        // Whoever left, or began a new life, may have left nudges unsent.
+        let known = |seen: &Seen, row: &ServerRow| seen.epoch == row.epoch;
+        let mut someone_left = self
+            .seen
+            .iter()
+            .any(|(id, seen)| !others.iter().any(|row| row.id == *id && known(seen, row)));
         self.seen.retain(|id, _| others.iter().any(|row| row.id == *id));
         for row in &others {
             if !self.seen.contains_key(&row.id) {
@@ -188,6 +207,7 @@ impl<'a> Watch<'a> {
                     Ok(Some(freed)) => {
                         seen.dead = true;
                         seen.epoch += 1;
+                        someone_left = true;
                         warn!(
                             target: "claims",
                             "server={} declared dead after {} s without a beat, {freed} users set \
@@ -207,6 +227,9 @@ impl<'a> Watch<'a> {
         }
         let alive = self.seen.iter().filter(|(_, seen)| !seen.dead).map(|(id, _)| id.clone());
         *service.peers.write().expect(NEVER_POISONED) = alive.collect();
+        if someone_left {
+            self.sweep()?;
+        }
         Ok(())
     }
 
@@ -263,14 +286,16 @@ impl<'a> Watch<'a> {
     /// Feeds every user here for whom messages wait.
     fn sweep(&self) -> Result<()> {
         let service = self.service;
+        let wanted = service.sweeps_wanted.load(Ordering::Acquire);
         for user in service.store.users_with_offline(service.server_id(), service.epoch())? {
             service.nudge_here(user);
         }
+        service.sweeps_done.fetch_max(wanted, Ordering::AcqRel);
         Ok(())
     }
 
-    /// Compares the claims in the database with the sessions here, twice
-    /// before it acts: frees claims without a session, ends sessions without
+    /// Compares the claims in the database with the sessions here, twice and
+    /// some seconds apart before it acts: frees claims without a session, ends sessions without
     /// a claim.
     fn audit(&mut self) -> Result<()> {
         let service = self.service;
@@ -287,19 +312,15 @@ impl<'a> Watch<'a> {
             .into_iter()
             .map(|(user, session)| (user, session.claim))
             .collect();
-        let strays: HashSet<_> = held.difference(&here).copied().collect();
-        for (user, number) in strays.intersection(&self.suspect_claims) {
+        for (user, number) in self.suspect_claims.confirm(held.difference(&here).copied()) {
             info!(target: "claims", "user={user} freeing a stray claim");
-            let claim = Claim { server: service.server_id().clone(), epoch, number: *number };
-            service.releaser.release(Release { user: *user, claim, token: None, then: None });
+            let claim = Claim { server: service.server_id().clone(), epoch, number };
+            service.releaser.release(Release { user, claim, token: None, then: None });
         }
-        let unclaimed: HashSet<_> = here.difference(&held).copied().collect();
-        for (user, number) in unclaimed.intersection(&self.suspect_sessions) {
+        for (user, number) in self.suspect_sessions.confirm(here.difference(&held).copied()) {
             warn!(target: "claims", "user={user} its claim is gone, ending the session");
-            service.close_claim(*user, *number, "its claim is gone", None);
+            service.close_claim(user, number, "its claim is gone", None);
         }
-        self.suspect_claims = strays;
-        self.suspect_sessions = unclaimed;
         Ok(())
     }
 }

@@ -10,7 +10,6 @@ use log::debug;
 use serde_json::value::RawValue;
 
 use super::Service;
-use super::feed::Confirmed;
 use super::message::{Message, MessageCopy, Origin};
 use super::registry::NEVER_POISONED;
 use super::session::{LoginId, Post, SessionId};
@@ -18,7 +17,7 @@ use super::settlement::Settled;
 use super::slot::{Next, Routing, Slot};
 use crate::bus::item::CopyOutcome;
 use crate::bus::{BusError, Item, Presence};
-use crate::model::{ServerId, UserId};
+use crate::model::{OfflineOp, ServerId, UserId};
 
 /// So many held copies are routed at once: a reactor must not be kept by a
 /// recipient to whom others write faster than it routes.
@@ -132,8 +131,7 @@ impl Service {
             if !condition(slot) {
                 return Vec::new();
             }
-            slot.forget_location();
-            slot.handed.drain(..).map(|handed| handed.copy).collect()
+            slot.take_handed()
         });
     }
 
@@ -332,12 +330,17 @@ impl Service {
 
     /// A session has confirmed messages: the live ones are settled, the rows of
     /// the others deleted.
-    pub fn confirmed(&self, login: LoginId, confirmed: Confirmed) {
-        for copy in confirmed.delivered {
+    pub fn confirmed(
+        &self,
+        login: LoginId,
+        delivered: Vec<MessageCopy>,
+        deletions: Vec<OfflineOp>,
+    ) {
+        for copy in delivered {
             self.settle(copy, Settled::Delivered);
         }
-        if !confirmed.deletions.is_empty() {
-            self.writer.delete(login, confirmed.deletions);
+        if !deletions.is_empty() {
+            self.writer.delete(login, deletions);
         }
     }
 }

@@ -18,10 +18,14 @@ use std::time::Instant;
 
 use super::message::MessageCopy;
 use super::session::Identity;
-use crate::model::{OfflineOp, OfflinePage, OfflineRow, Pushed, UserId};
+use crate::model::{OfflineOp, Pushed, UserId};
 
 /// So many unconfirmed pushes put a session behind, and keep it there.
 pub const MOST_UNCONFIRMED: usize = 512;
+
+/// While so many messages are confirmed and not yet deleted no more are read:
+/// each read passes over them.
+const MOST_DELETING: usize = 2048;
 
 /// A session's pushes.
 #[derive(Debug)]
@@ -39,11 +43,11 @@ pub struct Feed {
     queued_to: u64,
     /// How much of that stream the socket has taken.
     taken_to: u64,
-    /// Deletions with the writer, not yet committed, oldest first.
-    deleting: VecDeque<Vec<OfflineOp>>,
-    /// Live pushes since the last read began that are in the table too: the
-    /// page of that read must not bring them again.
-    stored_meanwhile: Vec<Key>,
+    /// Deletions with the writer, not yet committed.
+    deleting: Vec<OfflineOp>,
+    /// What was confirmed meanwhile: the next deletions. One job at a time for
+    /// each session, or whoever reads a backlog takes the writer from all.
+    to_delete: Vec<OfflineOp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,12 +85,12 @@ enum Sent {
     Row(i64),
 }
 
-/// What a confirmation leads to.
+/// What a session leaves.
 #[derive(Debug, Default)]
-pub struct Confirmed {
-    /// Copies to settle as delivered.
-    pub delivered: Vec<MessageCopy>,
-    /// Deletions to give to the writer, in one job.
+pub struct Ended {
+    /// To be stored.
+    pub unconfirmed: Vec<MessageCopy>,
+    /// To be deleted.
     pub deletions: Vec<OfflineOp>,
 }
 
@@ -102,8 +106,8 @@ impl Feed {
             sent: 0,
             queued_to: 0,
             taken_to: 0,
-            deleting: VecDeque::new(),
-            stored_meanwhile: Vec::new(),
+            deleting: Vec::new(),
+            to_delete: Vec::new(),
         }
     }
 
@@ -114,19 +118,15 @@ impl Feed {
         }
     }
 
-    /// A live push was queued up to `end`. Where the session has gone behind
-    /// since it was sent this way, it is to be stored too (the copy returned):
-    /// what comes later is in the table, and must not come before it.
-    pub fn sent_copy(&mut self, end: u64, copy: MessageCopy, now: Instant) -> Option<MessageCopy> {
-        let (what, to_store) = if self.phase == Phase::Live {
-            (Sent::Copy(copy), None)
-        } else {
-            let key = Key::of(&copy);
-            self.stored_meanwhile.push(key.clone());
-            (Sent::Stored(key), Some(copy))
-        };
-        self.push(end, what, now);
-        to_store
+    /// Whether a live copy may be pushed. Otherwise it is stored: what comes
+    /// later is in the table, and must not come before it.
+    pub fn takes_copies(&self) -> bool {
+        self.phase == Phase::Live
+    }
+
+    /// A live copy was queued up to `end`.
+    pub fn sent_copy(&mut self, end: u64, copy: MessageCopy, now: Instant) {
+        self.push(end, Sent::Copy(copy), now);
     }
 
     fn push(&mut self, end: u64, what: Sent, now: Instant) {
@@ -152,52 +152,63 @@ impl Feed {
         self.phase == Phase::Live && self.is_full()
     }
 
-    /// The socket has taken everything up to `offset`.
-    pub fn written(&mut self, offset: u64) -> Confirmed {
+    /// The socket has taken everything up to `offset`. Which copies are
+    /// delivered; what is to be deleted tells [`Feed::take_deletions`].
+    pub fn written(&mut self, offset: u64) -> Vec<MessageCopy> {
         self.taken_to = offset;
-        if self.acks { Confirmed::default() } else { self.confirmed_to(offset) }
+        if self.acks { Vec::new() } else { self.confirmed_to(offset) }
     }
 
     /// The client says that it has handled so many messages since its login.
     /// More than were sent count as all of them; of a client that said at its
-    /// login that it does not confirm this is ignored.
-    pub fn acknowledged(&mut self, count: u64) -> Confirmed {
-        if self.acks { self.confirmed_to(count.min(self.sent)) } else { Confirmed::default() }
+    /// login that it does not confirm this is ignored. Which copies are
+    /// delivered; what is to be deleted tells [`Feed::take_deletions`].
+    pub fn acknowledged(&mut self, count: u64) -> Vec<MessageCopy> {
+        if self.acks { self.confirmed_to(count.min(self.sent)) } else { Vec::new() }
     }
 
-    fn confirmed_to(&mut self, mark: u64) -> Confirmed {
-        let to = self.identity.user;
-        let mut confirmed = Confirmed::default();
-        let mut rows = Vec::new();
+    fn confirmed_to(&mut self, mark: u64) -> Vec<MessageCopy> {
+        let mut delivered = Vec::new();
         while self.unconfirmed.front().is_some_and(|first| first.mark <= mark) {
             let Some(first) = self.unconfirmed.pop_front() else { break };
             match first.what {
-                Sent::Row(row) => rows.push(row),
+                Sent::Row(row) => self.delete_row(row),
                 Sent::Stored(Key { sender, mid }) => {
-                    confirmed.deletions.push(OfflineOp::DeleteMessage { to, sender, mid });
+                    let to = self.identity.user;
+                    self.to_delete.push(OfflineOp::DeleteMessage { to, sender, mid });
                 }
-                Sent::Copy(copy) => confirmed.delivered.push(copy),
+                Sent::Copy(copy) => delivered.push(copy),
             }
-        }
-        if !rows.is_empty() {
-            confirmed.deletions.push(OfflineOp::DeleteRows { to, rows });
         }
         if self.unconfirmed.is_empty() {
             // An idle session holds no memory for what it once had in flight.
             self.unconfirmed = VecDeque::new();
         }
-        if !confirmed.deletions.is_empty() {
-            self.deleting.push_back(confirmed.deletions.clone());
-        }
-        confirmed
+        delivered
     }
 
-    /// The oldest deletion was committed.
-    pub fn deleted(&mut self) {
-        self.deleting.pop_front();
-        if self.deleting.is_empty() {
-            self.deleting = VecDeque::new();
+    fn delete_row(&mut self, row: i64) {
+        if let Some(OfflineOp::DeleteRows { rows, .. }) = self.to_delete.last_mut() {
+            rows.push(row);
+        } else {
+            let to = self.identity.user;
+            self.to_delete.push(OfflineOp::DeleteRows { to, rows: vec![row] });
         }
+    }
+
+    /// What is to be deleted now, in one job: nothing while an earlier one is
+    /// with the writer.
+    pub fn take_deletions(&mut self) -> Vec<OfflineOp> {
+        if !self.deleting.is_empty() {
+            return Vec::new();
+        }
+        self.deleting = std::mem::take(&mut self.to_delete);
+        self.deleting.clone()
+    }
+
+    /// The deletions that were with the writer are committed.
+    pub fn deleted(&mut self) {
+        self.deleting = Vec::new();
     }
 
     /// The session is behind from now on, and is read for. Copies that are not
@@ -225,13 +236,14 @@ impl Feed {
     }
 
     /// Whether to read a page now: if so, what it is to pass over, and
-    /// [`Feed::page`] or [`Feed::read_failed`] comes next.
+    /// [`Feed::page_read`] or [`Feed::read_failed`] comes next.
     pub fn begin_read(&mut self) -> Option<Pushed> {
-        if self.phase != Phase::Behind || !self.is_taken() || self.is_full() {
+        let most = MOST_DELETING;
+        let deleting: usize = self.deleting.iter().chain(&self.to_delete).map(rows_of).sum();
+        if self.phase != Phase::Behind || !self.is_taken() || self.is_full() || deleting >= most {
             return None;
         }
         self.phase = Phase::Reading;
-        self.stored_meanwhile = Vec::new();
         let mut pushed = Pushed::default();
         for sent in &self.unconfirmed {
             match &sent.what {
@@ -240,7 +252,7 @@ impl Feed {
                 Sent::Copy(_) => {}
             }
         }
-        for op in self.deleting.iter().flatten() {
+        for op in self.deleting.iter().chain(&self.to_delete) {
             match op {
                 OfflineOp::DeleteRows { rows, .. } => {
                     rows.iter().for_each(|row| pushed.insert_row(*row));
@@ -254,15 +266,10 @@ impl Feed {
         Some(pushed)
     }
 
-    /// A page was read: what of it is to be pushed. The caller then tells
-    /// [`Feed::sent_rows`], and if the page was the last tries to go live.
-    pub fn page(&mut self, mut page: OfflinePage) -> OfflinePage {
+    /// A page was read. The caller pushes it, tells [`Feed::sent_rows`], and if
+    /// the page was the last tries to go live.
+    pub fn page_read(&mut self) {
         self.phase = Phase::Behind;
-        let pushed = |row: &OfflineRow| {
-            self.stored_meanwhile.iter().any(|key| key.sender == row.sender && *key.mid == *row.mid)
-        };
-        page.rows.retain(|row| !pushed(row));
-        page
     }
 
     /// The read failed; try again later.
@@ -292,14 +299,21 @@ impl Feed {
     }
 
     /// The session has ended: copies that are not confirmed and not in the
-    /// table, in order.
-    pub fn into_unconfirmed(self) -> Vec<MessageCopy> {
+    /// table, in order, and the deletions that are still to be made.
+    pub fn end(mut self) -> Ended {
         let copies =
             self.unconfirmed.into_iter().filter_map(|unconfirmed| match unconfirmed.what {
                 Sent::Copy(copy) => Some(copy),
                 Sent::Stored(_) | Sent::Row(_) => None,
             });
-        copies.collect()
+        Ended { unconfirmed: copies.collect(), deletions: std::mem::take(&mut self.to_delete) }
+    }
+}
+
+fn rows_of(deletion: &OfflineOp) -> usize {
+    match deletion {
+        OfflineOp::DeleteRows { rows, .. } => rows.len(),
+        OfflineOp::DeleteMessage { .. } | OfflineOp::Insert { .. } => 1,
     }
 }
 

@@ -66,13 +66,19 @@ impl Inbound {
             Heard::Waiting => return true,
             Heard::Gap => {
                 debug!(target: "bus", "server={from} something it sent is missing");
-                // Nudges, perhaps.
-                self.service.nudge_everybody();
+                self.sweep();
             }
             Heard::StillMissing => {}
         }
         self.service.say_missed(from);
         true
+    }
+
+    /// Nudges may be lost: messages are looked for, and newer ones are given
+    /// back until that is done.
+    fn sweep(&self) {
+        self.service.want_sweep();
+        self.tell_claims(Event::Sweep);
     }
 
     fn tell_claims(&self, event: Event) {
@@ -85,9 +91,10 @@ impl Inbound {
 impl BusSink for Inbound {
     fn on_items(&self, from: &ServerId, _epoch: i64, place: Place, items: Vec<Item>) {
         let mut in_doubt = self.hear(from, place);
+        let unswept = self.service.is_sweep_due();
         for item in items {
             match item {
-                Item::Message { handover, to, .. } if in_doubt => {
+                Item::Message { handover, to, .. } if in_doubt || unswept => {
                     self.service.bounce(from, handover, to);
                 }
                 Item::Missed => self.service.on_missed(from),
@@ -107,7 +114,9 @@ impl BusSink for Inbound {
                     let reason = "taken over by a login on another server";
                     self.service.close_claim(user, claim, reason, Some(successor));
                 }
-                Item::Closed { user, successor } => self.service.former_ended(user, successor),
+                Item::Closed { user, successor } => {
+                    self.service.former_ended(user, successor, from)
+                }
                 Item::GroupChanged { group } => self.service.groups.drop_entry(group),
             }
         }
@@ -121,9 +130,7 @@ impl BusSink for Inbound {
     }
 
     fn on_subscribed(&self) {
-        // Nudges sent while nobody heard them are lost, and what comes now
-        // must not be pushed before what they were for.
-        self.service.nudge_everybody();
+        self.sweep();
         for server in self.service.peers() {
             self.service.say_missed(&server);
         }

@@ -8,15 +8,17 @@ use log::{info, warn};
 
 use super::account::{Proved, already_online, presence_of};
 use super::effects::{Change, Effects, Granted, LoggedIn};
-use super::feed::MOST_UNCONFIRMED;
+use super::feed::{Ended, MOST_UNCONFIRMED};
 use super::releaser::Release;
 use super::router::Context;
 use super::session::{Identity, LoginId, Session, SessionId};
-use super::slot::LocalSession;
+use super::slot::{LocalSession, Slot};
 use super::takeover::{Former, Successor};
 use super::token::Token;
 use super::{Service, store_refusal};
-use crate::model::{Claim, ClaimOutcome, Group, OfflinePage, OfflineRow, Pushed, User, UserId};
+use crate::model::{
+    Claim, ClaimOutcome, Group, OfflinePage, OfflineRow, Pushed, ServerId, User, UserId,
+};
 use crate::protocol::reply::{self, LoginFields};
 use crate::protocol::request::Login;
 use crate::protocol::{Errno, Refusal};
@@ -45,31 +47,36 @@ impl Service {
         let granted = Granted { identity, token, presented, acks: login.ack, seq: context.seq };
         let identity = &granted.identity;
         let number = identity.claim.number;
-        let former = self.registry.with(user, |slot| {
+        let own = self.settings.server_id.clone();
+        let successor = Successor { server: own.clone(), user, claim: number };
+        let entered = self.registry.with(user, |slot| {
             if slot.revoked.contains(&number) {
-                return Err(taken_over_meanwhile());
+                return None;
             }
             let session = LocalSession { id: session, claim: number, behind: true, nudges: 0 };
             let here = slot.session.replace(session);
             let here = here.map(|old| LoginId { session: old.id, claim: old.claim });
-            let former = here.map(Former::Here).or(replaced.map(Former::Claim));
-            if let Some(former) = &former {
-                slot.begin_takeover(former.server(&self.settings.server_id));
+            let elsewhere = replaced.clone().filter(|claim| {
+                here.is_none_or(|here| claim.server != own || claim.number != here.claim)
+            });
+            let formers: Vec<Former> =
+                here.map(Former::Here).into_iter().chain(elsewhere.map(Former::Claim)).collect();
+            if !formers.is_empty() {
+                slot.begin_takeover(formers.iter().map(|former| former.server(&own)).collect());
             }
-            Ok(former)
+            Some(formers)
         });
-        let former = match former {
-            Ok(former) => former,
-            Err(refusal) => {
-                self.end_session(session, identity, Vec::new(), Default::default());
-                return Err(refusal);
-            }
+        let Some(formers) = entered else {
+            // Whose claim it replaced was not told of the newer login.
+            self.end_formers(replaced.map(Former::Claim).into_iter().collect(), &successor);
+            self.end_session(session, identity, Ended::default(), Default::default());
+            return Err(taken_over_meanwhile());
         };
         self.announce(identity);
-        let Some(former) = former else { return Ok((granted, false)) };
-        let server = self.settings.server_id.clone();
-        info!(target: "account", "user={user} takes over from server={}", former.server(&server));
-        let wait = self.end_former(former, Successor { server, user, claim: number });
+        if !formers.is_empty() {
+            info!(target: "account", "user={user} takes over from {}", named(&formers, &own));
+        }
+        let wait = self.end_formers(formers, &successor);
         Ok((granted, wait))
     }
 
@@ -84,6 +91,10 @@ impl Service {
                 Ok(ClaimOutcome::HeldBy(holder)) => holder,
                 Err(err) => {
                     // It may have been taken all the same.
+                    let server = self.settings.server_id.clone();
+                    let successor = Successor { server, user, claim: claim.number };
+                    let formers = replacing.map(Former::Claim).into_iter().collect();
+                    self.end_formers(formers, &successor);
                     self.releaser.release(Release { user, claim, token: None, then: None });
                     return Err(store_refusal(&err));
                 }
@@ -119,19 +130,26 @@ impl Service {
         granted: &Granted,
     ) -> Result<Effects, Refusal> {
         let identity = &granted.identity;
+        // What this server had handed to where the user was would pin the way
+        // of all that follows until its deadline.
+        self.store_first(identity.user, Slot::take_handed);
         if self.registry.with(identity.user, |slot| slot.end_takeover_of(identity.claim.number)) {
             self.flush_held(identity.user);
         }
         let result = self.answer_login(granted);
         match &result {
             Ok(_) => session.identity = Some(identity.clone()),
-            Err(_) => self.end_session(session.id, identity, Vec::new(), Default::default()),
+            Err(_) => self.end_session(session.id, identity, Ended::default(), Default::default()),
         }
         result
     }
 
     fn answer_login(&self, granted: &Granted) -> Result<Effects, Refusal> {
         let identity = &granted.identity;
+        let here = self.registry.session(identity.user);
+        if here.is_none_or(|here| here.claim != identity.claim.number) {
+            return Err(taken_over_meanwhile());
+        }
         if self.epoch() != identity.claim.epoch {
             return Err(Refusal::new(
                 Errno::Unavailable,
@@ -198,6 +216,12 @@ impl Service {
             }
         }
     }
+}
+
+fn named(formers: &[Former], own: &ServerId) -> String {
+    let servers: Vec<String> =
+        formers.iter().map(|former| format!("server={}", former.server(own))).collect();
+    servers.join(" ")
 }
 
 fn taken_over_meanwhile() -> Refusal {

@@ -40,6 +40,7 @@ pub mod slot;
 pub mod stop;
 pub mod takeover;
 pub mod token;
+pub mod token_keeper;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -50,8 +51,7 @@ use log::{debug, warn};
 
 pub use account::End;
 pub use effects::{Change, Effects, Granted, LoggedIn};
-pub use feed::Confirmed;
-pub use feed::Feed;
+pub use feed::{Ended, Feed};
 pub use message::{Message, MessageCopy, MessageMemory, Origin};
 pub use registry::Registry;
 pub use router::{Handled, Lane, Place};
@@ -68,6 +68,7 @@ use known_users::KnownUsers;
 use offline_writer::OfflineWriter;
 use releaser::Releaser;
 use settlement::Outcomes;
+use token_keeper::TokenKeeper;
 
 /// What the service is told at start.
 #[derive(Debug, Clone)]
@@ -100,6 +101,7 @@ pub struct Service {
     known_users: KnownUsers,
     writer: OfflineWriter,
     releaser: Releaser,
+    token_keeper: TokenKeeper,
     mailboxes: OnceLock<Vec<Box<dyn Mailbox>>>,
     /// The other servers that live, as the claims thread last saw them.
     peers: RwLock<Vec<ServerId>>,
@@ -111,6 +113,10 @@ pub struct Service {
     /// Users who are to be nudged on other servers, with how many copies.
     unnudged: Mutex<HashMap<UserId, u32>>,
     memory: MessageMemory,
+    /// How often something may have been missed that only a sweep finds, and
+    /// how much of that sweeps have seen to.
+    sweeps_wanted: AtomicU64,
+    sweeps_done: AtomicU64,
     /// Servers that have missed something: to be told that all is stored.
     to_resume: Mutex<HashSet<ServerId>>,
     /// Users for whom so much was held that the thread "overdue" routes it.
@@ -123,7 +129,8 @@ pub struct Service {
 
 impl Service {
     /// A service on its store and bus. Its threads are started by
-    /// [`offline_writer::run`], [`releaser::run`] and [`claims::run`].
+    /// [`offline_writer::run`], [`releaser::run`], [`token_keeper::run`] and
+    /// [`claims::run`].
     pub fn new(
         settings: Settings,
         epoch: i64,
@@ -142,12 +149,15 @@ impl Service {
             known_users: KnownUsers::new(),
             writer,
             releaser: Releaser::new(),
+            token_keeper: TokenKeeper::new(),
             mailboxes: OnceLock::new(),
             peers: RwLock::new(Vec::new()),
             handovers: AtomicU64::new(random_positive().unsigned_abs()),
             outcomes: Outcomes::default(),
             unnudged: Mutex::default(),
             memory: MessageMemory::default(),
+            sweeps_wanted: AtomicU64::new(0),
+            sweeps_done: AtomicU64::new(0),
             to_resume: Mutex::default(),
             unflushed: Mutex::default(),
             stopping: AtomicBool::new(false),

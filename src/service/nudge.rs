@@ -6,6 +6,7 @@
 //! overtakes them.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use log::{debug, warn};
 
@@ -66,6 +67,10 @@ impl Service {
                 .get(index)
                 .and_then(Option::as_ref)
                 .filter(|presence| presence.server != self.settings.server_id);
+            if elsewhere.is_none() {
+                // Nobody is nudged, so nothing newer may go by an older memory.
+                self.registry.with(user, Slot::forget_location);
+            }
             let sent = elsewhere
                 .map_or(Ok(()), |presence| self.bus.send(&presence.server, Item::Nudge { user }));
             match sent {
@@ -101,7 +106,7 @@ impl Service {
 
     /// Tries the nudges again that could not be sent: to users who have come
     /// here since, and to the others once the bus is up.
-    pub(super) fn retry_nudges(&self) {
+    pub fn retry_nudges(&self) {
         let unnudged: HashMap<UserId, u32> = {
             let mut unnudged = self.unnudged.lock().expect(NEVER_POISONED);
             if unnudged.is_empty() {
@@ -136,14 +141,16 @@ impl Service {
         self.tell_nudged(nudged);
     }
 
-    /// Rows may wait for anybody: every session here goes behind and is read
-    /// for. Memory only; the reads are the workers'.
-    pub(super) fn nudge_everybody(&self) {
-        let mut nudged = Vec::new();
-        self.registry.for_each(|_, slot| nudged.extend(nudge_slot(slot)));
-        for login in nudged {
-            self.tell_nudged(Some(login));
-        }
+    /// Nudges may have been missed: until the next sweep is through nothing
+    /// that comes from other servers is pushed, or it could come before what
+    /// those were for.
+    pub(super) fn want_sweep(&self) {
+        self.sweeps_wanted.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether such a sweep is still to come.
+    pub(super) fn is_sweep_due(&self) -> bool {
+        self.sweeps_done.load(Ordering::Acquire) < self.sweeps_wanted.load(Ordering::Acquire)
     }
 
     fn tell_nudged(&self, nudged: Option<LoginId>) {

@@ -1,5 +1,6 @@
-//! Letting go of what logins held, claims and tokens: each is tried again
-//! until the database has committed it, however long that takes.
+//! Letting go of what ended sessions held: each claim, and after a log-out the
+//! tokens, is tried again until the database has committed it, however long
+//! that takes.
 //!
 //! Thread: "claim-releaser" runs [`run`]; queueing never blocks.
 
@@ -18,8 +19,6 @@ const RETRY: Duration = Duration::from_millis(500);
 
 enum Job {
     Release(Release),
-    /// A login's client has its token: those made before it end.
-    DropOlderTokens(UserId, TokenHash),
     Stop,
 }
 
@@ -35,7 +34,8 @@ pub(super) struct Release {
     pub then: Option<Box<dyn FnOnce() + Send>>,
 }
 
-/// The queue of what is to be let go of; at most two for each session.
+/// The queue of what is to be let go of; at most one for each session that
+/// ended.
 pub struct Releaser {
     jobs: Sender<Job>,
     waiting: Mutex<Option<Receiver<Job>>>,
@@ -50,11 +50,6 @@ impl Releaser {
     /// Lets go of a claim.
     pub(super) fn release(&self, release: Release) {
         self.send(Job::Release(release));
-    }
-
-    /// Ends the tokens that were made before this one.
-    pub(super) fn drop_older_tokens(&self, user: UserId, token: TokenHash) {
-        self.send(Job::DropOlderTokens(user, token));
     }
 
     /// Ends the thread; what could not be released is left to the server's
@@ -76,38 +71,30 @@ pub fn run(service: &Arc<Service>) {
         error!(target: "claims", "the releaser was started twice");
         return;
     };
-    let mut failed: Vec<Job> = Vec::new();
+    let mut failed: Vec<Release> = Vec::new();
     let mut next_retry = Instant::now() + RETRY;
     loop {
         // Looked at first: a steady stream of releases must not starve it.
         if Instant::now() >= next_retry {
-            failed = failed.into_iter().filter_map(|job| attempt(service, job)).collect();
+            failed = failed.into_iter().filter_map(|r| attempt(service, r)).collect();
             next_retry = Instant::now() + RETRY;
         }
         match jobs.recv_deadline(next_retry) {
+            Ok(Job::Release(release)) => failed.extend(attempt(service, release)),
             Err(RecvTimeoutError::Timeout) => {}
-            Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-            Ok(job) => failed.extend(attempt(service, job)),
+            Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                let left = failed.into_iter().filter_map(|r| attempt(service, r)).count();
+                if left > 0 {
+                    warn!(target: "claims", "{left} sessions that ended are left to the stop");
+                }
+                return;
+            }
         }
     }
 }
 
-/// Tries once; gives the job back where it has to be tried again.
-fn attempt(service: &Service, job: Job) -> Option<Job> {
-    match job {
-        Job::Release(release) => attempt_release(service, release).map(Job::Release),
-        Job::DropOlderTokens(user, token) => match service.store.drop_older_tokens(user, &token) {
-            Ok(()) => None,
-            Err(err) => {
-                warn!(target: "claims", "user={user} former tokens not ended yet, trying again err={err}");
-                Some(job)
-            }
-        },
-        Job::Stop => None,
-    }
-}
-
-fn attempt_release(service: &Service, mut release: Release) -> Option<Release> {
+/// Tries once; gives the release back where it has to be tried again.
+fn attempt(service: &Service, mut release: Release) -> Option<Release> {
     let Release { user, claim, token, .. } = &release;
     let user = *user;
     let forgotten = match token {

@@ -88,15 +88,18 @@ pub struct Slot {
     pub writing: u32,
     /// Copies with another server, oldest first; all with the same one.
     pub handed: VecDeque<Handed>,
-    /// Copies in the mailbox of the session's reactor.
+    /// Copies in the mailbox of a session's reactor: this one's, or a former
+    /// one's, whose copies come back to be stored.
     posted: u32,
+    posted_to: Option<SessionId>,
     /// The session has read everything but what is with the writer: new
     /// copies are held until that is read too. Without this a recipient of
     /// steady traffic would never leave the stored path.
     catching_up: Option<Instant>,
-    /// The session has taken over a login of this server, which may still
-    /// leave messages that come before all others: new copies are held.
-    taking_over: Option<ServerId>,
+    /// The session has taken over from logins on these servers, which may still
+    /// leave messages that come before all others: new copies are held. Empty
+    /// once all of them have ended.
+    taking_over: Option<Vec<ServerId>>,
     location: Location,
     hold: Option<Box<Hold>>,
 }
@@ -164,8 +167,10 @@ impl Slot {
         if self.writing == 0
             && self.handed.is_empty()
             && let Some(session) = self.session.as_ref().filter(|session| !session.behind)
+            && (self.posted == 0 || self.posted_to == Some(session.id))
         {
             self.posted += 1;
+            self.posted_to = Some(session.id);
             return Ok(Next::Push(session.id, copy));
         }
         if self.posted > 0 {
@@ -286,16 +291,26 @@ impl Slot {
         self.catching_up.take().is_some() && self.let_go()
     }
 
-    /// The session has taken over a login of `server`: copies line up until
-    /// [`Slot::end_takeover`].
-    pub fn begin_takeover(&mut self, server: ServerId) {
-        if self.taking_over.replace(server).is_none() {
+    /// The session has taken over from logins on these servers: copies line up
+    /// until [`Slot::end_takeover`].
+    pub fn begin_takeover(&mut self, servers: Vec<ServerId>) {
+        if self.taking_over.replace(servers).is_none() {
             self.hold();
         }
     }
 
-    /// The former session has ended, or is not waited for any more. Whether
-    /// the caller now routes what lined up.
+    /// The login on `server` has ended. Whether all have, of which the login
+    /// with this claim waits for one.
+    pub fn former_ended(&mut self, claim: i64, server: &ServerId) -> bool {
+        let is_here = self.session.as_ref().is_some_and(|here| here.claim == claim);
+        let Some(waiting) = self.taking_over.as_mut().filter(|_| is_here) else { return false };
+        let Some(at) = waiting.iter().position(|other| other == server) else { return false };
+        waiting.remove(at);
+        waiting.is_empty()
+    }
+
+    /// No former session is waited for any more. Whether the caller now routes
+    /// what lined up.
     pub fn end_takeover(&mut self) -> bool {
         self.taking_over.take().is_some() && self.let_go()
     }
@@ -312,14 +327,9 @@ impl Slot {
         self.end_takeover() || caught_up
     }
 
-    /// Whether a former session's end is waited for.
-    pub fn is_taking_over(&self) -> bool {
-        self.taking_over.is_some()
-    }
-
-    /// The server whose session's end is waited for.
-    pub fn takes_over_from(&self) -> Option<&ServerId> {
-        self.taking_over.as_ref()
+    /// Whether the end of a session on this server is waited for.
+    pub fn takes_over_from(&self, server: &ServerId) -> bool {
+        self.taking_over.as_ref().is_some_and(|servers| servers.contains(server))
     }
 
     fn begin_flush(&mut self) -> bool {
@@ -384,6 +394,12 @@ impl Slot {
             let handover = handover_of(&copy.message);
             self.handed.push_back(Handed { handover, server: server.clone(), deadline, copy });
         }
+    }
+
+    /// Takes out every copy that another server has, oldest first.
+    pub fn take_handed(&mut self) -> Vec<MessageCopy> {
+        self.forget_location();
+        self.handed.drain(..).map(|handed| handed.copy).collect()
     }
 
     /// Takes out every copy that is under way: held and handed over, oldest

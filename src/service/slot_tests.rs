@@ -260,7 +260,7 @@ fn what_lined_up_for_the_bus_is_handed_over_before_the_hold_is_let_go() {
 #[test]
 fn copies_line_up_while_a_session_takes_over_and_what_the_former_left_goes_first() {
     let mut slot = Slot { session: Some(session(true)), ..Slot::default() };
-    slot.begin_takeover("b:1".into());
+    slot.begin_takeover(vec!["b:1".into()]);
     assert!(matches!(slot.accept(copy("new"), routing(1)), Next::Wait));
     // What the former session left is stored by a hold of its own.
     slot.hold_to_store(1);
@@ -275,9 +275,35 @@ fn copies_line_up_while_a_session_takes_over_and_what_the_former_left_goes_first
 #[test]
 fn a_session_that_ends_while_it_takes_over_lets_go_of_what_lined_up() {
     let mut slot = Slot { session: Some(session(true)), ..Slot::default() };
-    slot.begin_takeover("b:1".into());
+    slot.begin_takeover(vec!["b:1".into()]);
     slot.accept(copy("new"), routing(1));
     slot.session = None;
     assert!(slot.end_waits());
     assert!(matches!(slot.route_held(routing(2)), Some(Next::Locate)));
+}
+
+#[test]
+fn a_new_session_does_not_overtake_what_is_in_the_mailbox_of_the_former_one() {
+    let mut slot = Slot { session: Some(session(false)), ..Slot::default() };
+    assert!(matches!(slot.accept(copy("m1"), routing(1)), Next::Push(..)));
+    let id = SessionId { reactor: 1, serial: NonZeroU64::MIN };
+    slot.session = Some(LocalSession { id, claim: 8, behind: false, nudges: 0 });
+    assert!(matches!(slot.accept(copy("m2"), routing(2)), Next::Wait));
+    // The former session's reactor has nobody for m1: it is stored.
+    slot.hold_to_store(1);
+    assert!(!slot.taken());
+    assert!(slot.let_go());
+    assert_eq!(stored(slot.route_held(routing(3)).unwrap()), "m2");
+}
+
+#[test]
+fn a_session_that_takes_over_from_two_waits_for_both() {
+    let mut slot = Slot { session: Some(session(true)), ..Slot::default() };
+    slot.begin_takeover(vec!["a:1".into(), "b:1".into()]);
+    assert!(!slot.former_ended(8, &"a:1".into()), "of another login");
+    assert!(!slot.former_ended(7, &"a:1".into()));
+    assert!(!slot.former_ended(7, &"a:1".into()), "said before");
+    assert!(slot.takes_over_from(&"b:1".into()));
+    assert!(slot.former_ended(7, &"b:1".into()));
+    assert!(slot.end_takeover());
 }

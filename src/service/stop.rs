@@ -22,12 +22,16 @@ impl Service {
     }
 
     /// After the reactors have ended: stores what is still on its way to other
-    /// servers, and lets the writer and the releaser end once all is done.
+    /// servers, and lets the writer, the releaser and the keeper of tokens end
+    /// once all is done.
     pub fn finish_writing(&self) {
         self.store_all_under_way();
         let Some(this) = self.this() else { return };
         // After the releases that the writer's barriers still ask for.
-        self.writer.after_all(move || this.releaser.stop());
+        self.writer.after_all(move || {
+            this.releaser.stop();
+            this.token_keeper.stop();
+        });
         self.writer.stop();
     }
 

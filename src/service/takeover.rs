@@ -14,7 +14,6 @@ use log::debug;
 
 use super::Service;
 use super::session::{LoginId, Post};
-use super::slot::Slot;
 use crate::bus::Item;
 use crate::model::{Claim, ServerId, UserId};
 
@@ -53,8 +52,23 @@ impl Former {
 }
 
 impl Service {
-    /// Has the former session ended. Whether to wait for [`Post::FormerEnded`].
-    pub(super) fn end_former(&self, former: Former, successor: Successor) -> bool {
+    /// Has the former sessions ended. Whether to wait for [`Post::FormerEnded`].
+    pub(super) fn end_formers(&self, formers: Vec<Former>, successor: &Successor) -> bool {
+        let Successor { user, claim, .. } = *successor;
+        let mut wait = false;
+        for former in formers {
+            let server = former.server(&self.settings.server_id);
+            if self.end_former(former, successor.clone()) {
+                wait = true;
+            } else {
+                self.registry.with(user, |slot| slot.former_ended(claim, &server));
+            }
+        }
+        wait
+    }
+
+    /// Has a former session ended. Whether its end will be told.
+    fn end_former(&self, former: Former, successor: Successor) -> bool {
         let user = successor.user;
         match former {
             Former::Here(login) => {
@@ -63,7 +77,7 @@ impl Service {
                 self.post(login.session, post).is_ok()
             }
             Former::Claim(claim) if claim.server == self.settings.server_id => {
-                self.tell_when_written(successor);
+                self.close_claim(user, claim.number, "taken over", Some(successor));
                 true
             }
             Former::Claim(claim) => {
@@ -119,29 +133,37 @@ impl Service {
     pub fn tell_successor(&self, successor: &Successor) {
         let Successor { server, user, claim } = successor;
         if *server == self.settings.server_id {
-            return self.former_ended(*user, *claim);
+            return self.former_ended(*user, *claim, server);
         }
         if let Err(err) = self.bus.send(server, Item::Closed { user: *user, successor: *claim }) {
             debug!(target: "claims", "user={user} server={server} not told of an end err={err}");
         }
     }
 
-    /// The session that the login with this claim has taken over has ended.
-    pub(super) fn former_ended(&self, user: UserId, claim: i64) {
-        let waiting = |slot: &mut Slot| {
-            let here = slot.session.as_ref().filter(|here| here.claim == claim)?;
-            slot.is_taking_over().then_some(LoginId { session: here.id, claim })
-        };
-        if let Some(login) = self.registry.with(user, waiting) {
-            self.tell(login.session, Post::FormerEnded { login });
+    /// A session on `server` that the login with this claim has taken over has
+    /// ended, and what it left is committed.
+    pub(super) fn former_ended(&self, user: UserId, claim: i64, server: &ServerId) {
+        let here = self.registry.with(user, |slot| {
+            let here = slot.session.clone().filter(|here| here.claim == claim)?;
+            let waited = slot.takes_over_from(server);
+            Some((here.id, waited, slot.former_ended(claim, server)))
+        });
+        match here {
+            Some((session, _, true)) => {
+                let login = LoginId { session, claim };
+                self.tell(session, Post::FormerEnded { login });
+            }
+            // It has not been waited for so long: what it left is new here.
+            Some((_, false, _)) => self.nudge_here(user),
+            Some((_, true, false)) | None => {}
         }
     }
 
     /// A server cannot be reached: nobody waits any more for its sessions' ends.
     pub(super) fn formers_unreachable(&self, server: &ServerId) {
-        for user in self.users_where(|slot| slot.takes_over_from() == Some(server)) {
+        for user in self.users_where(|slot| slot.takes_over_from(server)) {
             if let Some(here) = self.registry.session(user) {
-                self.former_ended(user, here.claim);
+                self.former_ended(user, here.claim, server);
             }
         }
     }

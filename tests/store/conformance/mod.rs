@@ -62,7 +62,7 @@ macro_rules! for_each_case {
                 tokens_go_by_all_their_bits,
                 a_token_expires_a_week_after_its_making,
                 a_password_login_leaves_the_newest_three_others,
-                a_token_login_leaves_the_token_it_came_with_and_no_other,
+                a_token_login_leaves_the_token_it_came_with_and_the_newest_three_others,
                 a_token_login_renews_the_token_it_came_with,
                 a_login_may_be_repeated,
                 a_login_repeated_late_does_not_end_a_newer_one,
