@@ -23,7 +23,7 @@ fn one_for_all(cluster: &Cluster, recipient: Role, pace: Duration, text: usize) 
 
 /// The reader of the next two stories. Its host takes little in advance.
 fn reader(cluster: &Cluster) -> Role {
-    Role::at(&two_homes(cluster).0).receive_buffer(4096).patient()
+    Role::at(&two_homes(cluster).0).receive_buffer(16_384).patient()
 }
 
 #[test]
@@ -48,14 +48,16 @@ fn a_reader_that_stops_reading_gets_everything_when_it_reads_on() {
 #[test]
 fn a_reader_that_never_reads_is_thrown_out_and_gets_everything_when_it_comes_back() {
     let cluster = Cluster::plan().flag("--write-timeout", 3).start();
-    let roles = one_for_all(&cluster, reader(&cluster), Duration::from_millis(100), 3_000);
+    // More than what sockets take in advance, within `--ack-timeout`.
+    let roles = one_for_all(&cluster, reader(&cluster), Duration::from_millis(100), 20_000);
     let crowd = Crowd::gather("a reader is thrown out", &cluster.database, roles);
     crowd.talk();
     crowd.more_done(80);
     crowd.books.note("the reader stops reading");
     crowd.member(0).tell(Order::Read(false));
     crowd.wait("the reader is thrown out", |_| {
-        cluster.servers[0].log().contains("took nothing for 3 s")
+        let log = cluster.servers[0].log();
+        log.contains("took nothing for 3 s") || log.contains("slow reader")
     });
     crowd.more_done(100);
     crowd.books.note("the reader reads on");
@@ -113,6 +115,7 @@ fn what_is_confirmed_late_is_stored_and_deleted_again() {
     crowd.more_done(200);
     crowd.nobody_was_thrown_out_since(begun);
     crowd.all_was_answered_in_time();
+    assert!(crowd.books.count(|m| m.answers.iter().any(|a| a.answer.is_stored())) > 20);
     // The confirmation deletes it, not another login.
     crowd.hush();
     crowd.nothing_is_left_in_the_database();
@@ -130,6 +133,7 @@ fn somebody_with_hundreds_of_unconfirmed_messages_gets_everything() {
     crowd.talk();
     // 512 are pushed at most; what comes then is stored at once.
     crowd.more_done(1_000);
+    assert!(crowd.books.count(|m| m.done().is_some_and(|a| a.answer.is_stored())) >= 990);
     crowd.books.note("the recipient begins to confirm");
     crowd.member(0).tell(Order::Confirm(Confirms::Promptly));
     crowd.more_done(200);

@@ -217,7 +217,10 @@ impl Actor {
         // The failures count for the next address, too.
         self.logins += 1 + std::mem::take(&mut self.failures) as usize;
         self.token = answer["token"].as_str().map(str::to_owned);
-        if self.role.confirms == Confirms::Not || self.token.is_none() {
+        if self.token.is_none() {
+            self.books.wrong(None, format!("{} is in without a token: {answer}", self.me.name));
+        }
+        if self.role.confirms == Confirms::Not {
             self.books.pages().plain.insert(self.me.id);
         }
         for missed in answer["offlinemsg"].as_array().expect("a login answer has offlinemsg") {

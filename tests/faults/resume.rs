@@ -20,7 +20,7 @@ const THREADS: usize = 8;
 
 /// When all are back. With a token nobody has to wait until the dead server is
 /// noticed.
-const BACK_WITHIN: Duration = Duration::from_secs(60);
+const BACK_WITHIN: Duration = Duration::from_secs(10);
 
 /// An answer to one login.
 const REPLY_DEADLINE: Duration = Duration::from_secs(10);

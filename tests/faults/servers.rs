@@ -55,13 +55,8 @@ fn the_recipients_server_is_killed_under_load() {
     let crowd = Crowd::gather("recipients' server killed", &cluster.database, roles);
     crowd.talk();
     crowd.more_done(80);
-    crowd.books.note("the second server is killed");
-    cluster.servers[1].kill9();
-    crowd.more_done(80);
-    crowd.books.note("the second server is started");
-    cluster.servers[1].restart();
-    crowd.all_are_here();
-    crowd.more_done(40);
+    // They come back at the first server, and stay there.
+    kill_and_restart(&mut cluster, &crowd, 1);
     crowd.finish();
 }
 
@@ -73,14 +68,32 @@ fn the_senders_server_is_killed_under_load() {
     let crowd = Crowd::gather("senders' server killed", &cluster.database, roles);
     crowd.talk();
     crowd.more_done(80);
-    crowd.books.note("the second server is killed");
-    cluster.servers[1].kill9();
-    crowd.all_are_here();
-    crowd.more_done(80);
-    crowd.books.note("the second server is started");
-    cluster.servers[1].restart();
-    crowd.more_done(40);
+    kill_and_restart(&mut cluster, &crowd, 1);
     crowd.finish();
+}
+
+#[test]
+fn one_server_after_the_other_is_killed_under_load() {
+    let mut cluster = Cluster::start();
+    let crowd = Crowd::gather("servers killed by turns", &cluster.database, everywhere(&cluster));
+    crowd.talk();
+    crowd.more_done(80);
+    for server in [1, 0, 1, 0] {
+        kill_and_restart(&mut cluster, &crowd, server);
+    }
+    crowd.finish();
+}
+
+/// Kills a server, lets everybody go on without it, and brings it back.
+fn kill_and_restart(cluster: &mut Cluster, crowd: &Crowd, server: usize) {
+    crowd.books.note(&format!("server {server} is killed"));
+    cluster.servers[server].kill9();
+    crowd.more_done(20);
+    crowd.all_are_here();
+    crowd.more_done(60);
+    crowd.books.note(&format!("server {server} is started"));
+    cluster.servers[server].restart();
+    crowd.more_done(40);
 }
 
 #[test]
@@ -89,16 +102,18 @@ fn both_servers_are_killed_under_load() {
     let crowd = Crowd::gather("both servers killed", &cluster.database, everywhere(&cluster));
     crowd.talk();
     crowd.more_done(80);
-    crowd.books.note("both servers are killed");
-    for server in &mut cluster.servers {
-        server.kill9();
+    for _ in 0..2 {
+        crowd.books.note("both servers are killed");
+        for server in &mut cluster.servers {
+            server.kill9();
+        }
+        for server in &mut cluster.servers {
+            server.restart();
+        }
+        crowd.books.note("both servers are back");
+        crowd.all_are_here();
+        crowd.more_done(80);
     }
-    for server in &mut cluster.servers {
-        server.restart();
-    }
-    crowd.books.note("both servers are back");
-    crowd.all_are_here();
-    crowd.more_done(80);
     crowd.finish();
 }
 
