@@ -5,6 +5,7 @@
 //! servers.rs   ChatServers are killed, stopped, frozen
 //! redis.rs, mariadb.rs, nginx.rs, cables.rs   what is between and behind them
 //! clients.rs   clients that are slow, restless, silent
+//! chaos.rs     one fault after the other, by chance
 //! repeats.rs   the same message again and again
 //! resume.rs    a thousand come back at once
 //!
@@ -23,6 +24,7 @@
 
 mod books;
 mod cables;
+mod chaos;
 mod check;
 mod check_tests;
 mod clients;
