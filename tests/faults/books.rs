@@ -132,6 +132,10 @@ pub struct Pages {
     /// Who does not confirm: what was in the socket's buffer is lost with the
     /// connection.
     pub plain: HashSet<i64>,
+    /// Order is only asked for among what a sender sent on one connection: a
+    /// server that dies between a commit and its nudge leaves a message behind
+    /// that the sender's next one, by another server, overtakes.
+    pub order_within_lines: bool,
     /// What nobody may see at any time, as it was seen.
     pub wrongs: Vec<(Option<Key>, String)>,
     /// What the scenario did.

@@ -14,6 +14,7 @@ const FAULTS: usize = 8;
 fn one_fault_after_the_other_by_chance() {
     let mut cluster = Cluster::plan().own_mariadb().cables().start();
     let crowd = Crowd::gather("chaos", &cluster.database, everywhere(&cluster));
+    crowd.books.pages().order_within_lines = true;
     let mut rng = Rng::new(crowd.books.seed, u64::MAX);
     crowd.talk();
     crowd.more_done(60);

@@ -122,13 +122,14 @@ fn excused(pages: &Pages, message: &Message, recipient: i64) -> bool {
 
 /// What one sender sent to one recipient only once was handled in that order.
 fn order(pages: &Pages, recipient: i64, faults: &mut Vec<Fault>) {
-    let mut last: HashMap<i64, (&Key, &Message)> = HashMap::new();
+    let mut last: HashMap<(i64, Option<usize>), (&Key, &Message)> = HashMap::new();
     for key in &pages.handled[&recipient] {
         let Some(message) = pages.messages.get(key) else { continue };
         if message.attempts.len() > 1 {
             continue;
         }
-        if let Some((later, earlier_handled)) = last.get(&key.sender)
+        let line = pages.order_within_lines.then_some(message.attempts[0].line);
+        if let Some((later, earlier_handled)) = last.get(&(key.sender, line))
             && earlier_handled.serial > message.serial
         {
             let what =
@@ -137,7 +138,7 @@ fn order(pages: &Pages, recipient: i64, faults: &mut Vec<Fault>) {
             faults.push(Fault { key: Some((*later).clone()), what: "handled too early".into() });
             continue;
         }
-        last.insert(key.sender, (key, message));
+        last.insert((key.sender, line), (key, message));
     }
 }
 

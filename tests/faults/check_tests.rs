@@ -125,6 +125,26 @@ fn another_order_is_noticed_unless_one_was_repeated() {
 }
 
 #[test]
+fn order_can_be_asked_for_on_each_connection_only() {
+    let mut diary = Diary::new();
+    diary.sends("a", TO_BOB);
+    let first = diary.alices;
+    diary.alices = diary.books.opened(ALICE, ([127, 0, 0, 1], 1).into());
+    diary.goes_well("b");
+    diary.is_answered("a", Answer::Delivered);
+    diary.handles(BOB, "a", TO_BOB, "text");
+    assert_eq!(diary.faults().len(), 2);
+    diary.books.pages().order_within_lines = true;
+    assert!(diary.faults().is_empty());
+    diary.alices = first;
+    diary.sends("c", TO_BOB);
+    diary.goes_well("d");
+    diary.is_answered("c", Answer::Delivered);
+    diary.handles(BOB, "c", TO_BOB, "text");
+    assert_eq!(diary.faults().len(), 2, "c and d went by one connection");
+}
+
+#[test]
 fn what_nobody_sent_or_somebody_changed_is_noticed() {
     let diary = Diary::new();
     diary.handles(BOB, "a", TO_BOB, "boo");
