@@ -6,7 +6,7 @@ use cluster_chat::bus::redis::RedisOptions;
 use cluster_chat::bus::{Bus, BusError};
 use cluster_chat::model::UserId;
 
-use crate::proxy::Proxy;
+use crate::support::proxy::Proxy;
 use crate::support::services::Service;
 use crate::{Member, PATIENCE, presence};
 

@@ -4,7 +4,6 @@
 
 mod failures;
 mod presence;
-mod proxy;
 mod recorder;
 mod shutdown;
 mod start;

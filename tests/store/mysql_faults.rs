@@ -243,6 +243,42 @@ fn a_server_that_starts_while_it_is_forgotten_stays() {
     assert_eq!(store.servers().unwrap()[0].epoch, 9);
 }
 
+/// Two servers store what one of them had handed over to the other.
+#[test]
+fn rows_of_a_statement_that_meets_another_servers_are_all_there() {
+    let server = MariaDb::shared();
+    let options = server.fresh_options();
+    let store = MysqlStore::open(options.clone()).unwrap();
+    let mut other = server.connect(&options.url);
+    let mut looker = server.connect(&options.url);
+    let sql = "INSERT INTO OfflineMessage (userid, sender, mid, message) VALUES (2, 1, ?, '')";
+    other.query_drop("START TRANSACTION").unwrap();
+    other.exec_drop(sql, ("b",)).unwrap();
+    // The first row has its number when the second one has to wait.
+    let mids = ["a", "b", "x0"].map(str::to_owned).into_iter();
+    let mids: Vec<String> = mids.chain((0..13).map(|number| format!("z{number}"))).collect();
+    let insert = |mid: &String| OfflineOp::Insert {
+        to: UserId(2),
+        sender: UserId(1),
+        mid: mid.as_bytes().into(),
+        message: b"\"\"".as_slice().into(),
+    };
+    let ops: Vec<OfflineOp> = mids.iter().map(insert).collect();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| store.apply_offline(&ops));
+        wait_for_statement(&mut looker, "INSERT INTO OfflineMessage");
+        for number in 0..16 {
+            looker.exec_drop(sql, (format!("x{number}"),)).unwrap();
+        }
+        other.query_drop("ROLLBACK").unwrap();
+        call.join().unwrap().unwrap();
+    });
+    for mid in mids {
+        let found = looker.exec_first("SELECT 1 FROM OfflineMessage WHERE mid = ?", (&mid,));
+        assert_eq!(found.unwrap(), Some(1), "{mid} has vanished");
+    }
+}
+
 #[test]
 fn numbers_that_have_run_out_are_an_internal_error() {
     let server = MariaDb::shared();

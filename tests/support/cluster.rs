@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::door::{Address, Door};
+use super::proxy::Proxy;
 use super::server::{ServerPlan, TestServer};
 use super::services::{Database, Service};
 
@@ -10,6 +11,7 @@ use super::services::{Database, Service};
 pub struct ClusterPlan {
     servers: usize,
     own_mariadb: bool,
+    cables: bool,
     flags: Vec<(String, String)>,
 }
 
@@ -25,6 +27,14 @@ impl ClusterPlan {
     #[must_use]
     pub fn own_mariadb(mut self) -> ClusterPlan {
         self.own_mariadb = true;
+        self
+    }
+
+    /// The first server reaches MariaDB and Redis over cables of its own, for a
+    /// story that breaks those.
+    #[must_use]
+    pub fn cables(mut self) -> ClusterPlan {
+        self.cables = true;
         self
     }
 
@@ -44,11 +54,20 @@ impl ClusterPlan {
             None => Database::shared(),
         };
         let redis = Service::redis();
+        let cables = self.cables.then(|| Cables {
+            mariadb: Proxy::to(database.server().port()),
+            redis: Proxy::to(redis.port()),
+        });
         let mut plans = Vec::new();
-        for _ in 0..self.servers {
-            let mut plan = ServerPlan::new()
-                .flag("--database", database.url())
-                .flag("--redis", redis.redis_url());
+        for number in 0..self.servers {
+            let (database_url, redis_url) = match &cables {
+                Some(cables) if number == 0 => {
+                    (database.url_by_way_of(cables.mariadb.address()), cables.redis.url())
+                }
+                _ => (database.url(), redis.redis_url()),
+            };
+            let mut plan =
+                ServerPlan::new().flag("--database", database_url).flag("--redis", redis_url);
             for (name, value) in &self.flags {
                 plan = plan.flag(name, value);
             }
@@ -62,7 +81,7 @@ impl ClusterPlan {
         });
         let addresses: Vec<SocketAddr> = servers.iter().map(Door::address).collect();
         let nginx = Service::nginx(&addresses);
-        Cluster { servers, nginx, redis, database, mariadb }
+        Cluster { servers, nginx, redis, database, mariadb, cables }
     }
 }
 
@@ -76,6 +95,15 @@ pub struct Cluster {
     /// The database of this cluster.
     pub database: Database,
     mariadb: Option<Service>,
+    cables: Option<Cables>,
+}
+
+/// What the first server's connections to the services go through.
+pub struct Cables {
+    /// To MariaDB.
+    pub mariadb: Proxy,
+    /// To Redis.
+    pub redis: Proxy,
 }
 
 impl Cluster {
@@ -87,12 +115,23 @@ impl Cluster {
 
     /// For a cluster out of the ordinary.
     pub fn plan() -> ClusterPlan {
-        ClusterPlan { servers: 2, own_mariadb: false, flags: Vec::new() }
+        ClusterPlan { servers: 2, own_mariadb: false, cables: false, flags: Vec::new() }
     }
 
     /// The way in for clients: nginx, which chooses a server.
     pub fn nginx(&self) -> Address {
         Address(self.nginx.address())
+    }
+
+    /// Has nginx forget which servers were down.
+    #[track_caller]
+    pub fn reload_nginx(&self) {
+        self.nginx.reload();
+    }
+
+    /// The cables of [`ClusterPlan::cables`].
+    pub fn cables(&self) -> &Cables {
+        self.cables.as_ref().expect("the story asked for cables")
     }
 
     /// The MariaDB of [`ClusterPlan::own_mariadb`].

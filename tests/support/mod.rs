@@ -9,6 +9,7 @@
 //! client.rs    one framed connection: requests, replies, pushes
 //! talk.rs      what people do on it: chat, befriend, join groups
 //! wire.rs      bytes and frames
+//! proxy.rs     a cable that can hang and be cut
 //! process.rs   signals; wait.rs: conditions with deadlines
 //! ```
 //!
@@ -21,6 +22,7 @@ pub mod client;
 pub mod cluster;
 pub mod door;
 pub mod process;
+pub mod proxy;
 pub mod server;
 pub mod services;
 pub mod talk;

@@ -114,6 +114,13 @@ impl Service {
         process::signal(self.pid, Signal::Cont);
     }
 
+    /// nginx only: new workers, while the old ones serve the connections they
+    /// have.
+    #[track_caller]
+    pub fn reload(&self) {
+        run(script().arg("reload").arg(self.dir.path())).unwrap_or_else(|why| panic!("{why}"));
+    }
+
     /// Starts it again, after [`Service::kill`], on the same port with the
     /// same data.
     #[track_caller]
@@ -168,7 +175,29 @@ impl Database {
 
     /// What `--database` takes.
     pub fn url(&self) -> String {
-        format!("mysql://root@{}/{}", self.server, self.name)
+        self.url_by_way_of(self.server)
+    }
+
+    /// The same for who reaches its MariaDB at another address.
+    pub fn url_by_way_of(&self, server: SocketAddr) -> String {
+        format!("mysql://root@{server}/{}", self.name)
+    }
+
+    /// A plain connection, to look and to meddle, once a ChatServer has
+    /// created it.
+    #[track_caller]
+    pub fn connect(&self) -> mysql::Conn {
+        mysql::Conn::new(self.options()).unwrap()
+    }
+
+    /// What [`Database::connect`] takes, for whoever does it later.
+    pub fn options(&self) -> mysql::Opts {
+        mysql::Opts::from_url(&self.url()).unwrap()
+    }
+
+    /// The MariaDB that it is in.
+    pub fn server(&self) -> SocketAddr {
+        self.server
     }
 }
 

@@ -20,17 +20,21 @@ pub fn eventually(what: &str, deadline: Duration, mut condition: impl FnMut() ->
 /// Returns the first `Some` of `probe`; fails the test if there is none within
 /// `deadline`.
 #[track_caller]
-pub fn eventually_some<T>(
-    what: &str,
-    deadline: Duration,
-    mut probe: impl FnMut() -> Option<T>,
-) -> T {
+pub fn eventually_some<T>(what: &str, deadline: Duration, probe: impl FnMut() -> Option<T>) -> T {
+    within(deadline, probe).unwrap_or_else(|| panic!("not within {deadline:?}: {what}"))
+}
+
+/// Returns the first `Some` of `probe`, or `None` if there is none in time, for
+/// who has more to say about that than a sentence.
+pub fn within<T>(deadline: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + deadline;
     loop {
         if let Some(found) = probe() {
-            return found;
+            return Some(found);
         }
-        assert!(Instant::now() < end, "not within {deadline:?}: {what}");
+        if Instant::now() >= end {
+            return None;
+        }
         std::thread::park_timeout(POLL_INTERVAL);
     }
 }

@@ -29,6 +29,11 @@ impl Wire {
     pub fn connect(address: SocketAddr) -> Wire {
         let stream = TcpStream::connect(address)
             .unwrap_or_else(|e| panic!("cannot connect to {address}: {e}"));
+        Wire::over(stream)
+    }
+
+    /// A connection that was made already.
+    pub fn over(stream: TcpStream) -> Wire {
         stream.set_nodelay(true).unwrap();
         stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
         Wire { stream, buffer: Vec::new() }
