@@ -14,10 +14,18 @@ use crate::service::{
     Effects, End, FORMER_TIMEOUT, Feed, Granted, Lane, LoggedIn, LoginId, Session, Successor,
 };
 
-/// A granted login that waits for the end of the session that it takes over.
+/// A granted login that waits for the ends of the sessions that it takes over.
 pub(super) struct Takeover {
     pub session: Box<Session>,
     pub granted: Box<Granted>,
+}
+
+impl Takeover {
+    /// Whether so many ends, each told with its successor's claim, are all.
+    fn is_over(&self, ended: &[i64]) -> bool {
+        let claim = self.granted.identity.claim.number;
+        ended.iter().filter(|successor| **successor == claim).count() >= self.granted.formers
+    }
 }
 
 /// A login that is to end as soon as it turns out to be this one.
@@ -40,24 +48,21 @@ impl Gateway {
         peer.takeover = Some(Takeover { session, granted });
         if peer.revoked.as_ref().is_some_and(|revoked| revoked.claim == claim) {
             io.close(conn, CloseReason::Handler("taken over while it logged in"));
-        } else if peer.former_ended.take() == Some(claim) {
+        } else if peer.takeover.as_ref().is_some_and(|it| it.is_over(&peer.formers_ended)) {
             self.go_on_with_login(io, conn);
         } else {
             io.set_timer(io.now() + FORMER_TIMEOUT, timer_key(conn, Timer::Takeover));
         }
     }
 
-    /// The session that this login takes over has ended.
+    /// A session that this login takes over has ended.
     pub(super) fn former_ended(&mut self, io: &mut Io<'_>, login: LoginId) {
         let conn = conn_id(login.session);
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        match &peer.takeover {
-            Some(takeover) if takeover.granted.identity.claim.number == login.claim => {
-                self.go_on_with_login(io, conn);
-            }
-            Some(_) => {}
-            // Its worker has yet to say that it waits.
-            None => peer.former_ended = Some(login.claim),
+        peer.formers_ended.push(login.claim);
+        // Without a takeover its worker has yet to say that it waits.
+        if peer.takeover.as_ref().is_some_and(|takeover| takeover.is_over(&peer.formers_ended)) {
+            self.go_on_with_login(io, conn);
         }
     }
 

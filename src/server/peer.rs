@@ -24,8 +24,9 @@ pub(super) struct Peer {
     pub log_out: LogOut,
     /// A login that waits for the end of the session that it takes over.
     pub takeover: Option<Takeover>,
-    /// The claim of a login under way here whose former session has ended.
-    pub former_ended: Option<i64>,
+    /// The claim of a login under way here, once for each former session of it
+    /// that has ended.
+    pub formers_ended: Vec<i64>,
     /// A login that was taken over elsewhere, answered here or not.
     pub revoked: Option<Revoked>,
     /// Where the login's answer ends in the outgoing stream, until a frame
@@ -53,7 +54,7 @@ impl Peer {
             half_closed: false,
             log_out: LogOut::No,
             takeover: None,
-            former_ended: None,
+            formers_ended: Vec::new(),
             revoked: None,
             answered_to: None,
             taken_to: 0,

@@ -32,7 +32,7 @@ impl Gateway {
         let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
         let Some(mut session) = peer.session.take() else { return Flow::Pause };
         peer.asked_at = io.now();
-        peer.former_ended = None;
+        peer.formers_ended.clear();
         let lane = match self.service.handle(&mut session, payload, Place::Reactor) {
             Handled::Done(effects) => {
                 peer.session = Some(session);

@@ -85,8 +85,8 @@ impl Service {
             slot.logging_in = false;
             slot.revoked = Vec::new();
         });
-        let (granted, wait) = entered?;
-        if wait {
+        let granted = entered?;
+        if granted.formers > 0 {
             let change = Change::TakingOver(Box::new(granted));
             return Ok(Handled::Done(Effects { change, ..Effects::default() }));
         }

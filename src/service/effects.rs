@@ -25,9 +25,9 @@ pub enum Change {
     None,
     /// Somebody logged in. The reply is the last of [`Effects::replies`].
     LoggedIn(Box<LoggedIn>),
-    /// A login is granted and waits for the end of the session that it takes
-    /// over: go on with it on [`super::Post::FormerEnded`], or after
-    /// [`super::takeover::FORMER_TIMEOUT`].
+    /// A login is granted and waits for the ends of the sessions that it takes
+    /// over: go on with it once [`super::Post::FormerEnded`] has come for each,
+    /// or after [`super::takeover::FORMER_TIMEOUT`].
     TakingOver(Box<Granted>),
     /// The client has handled so many messages since its login.
     Acknowledged(u64),
@@ -47,6 +47,8 @@ pub struct Granted {
     pub presented: Option<TokenHash>,
     /// Whether the client confirms.
     pub acks: bool,
+    /// For how many former sessions' ends it waits.
+    pub formers: usize,
     /// To be echoed.
     pub seq: Option<u64>,
 }

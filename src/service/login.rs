@@ -28,49 +28,53 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(500);
 const CLAIM_ATTEMPTS: usize = 4;
 
 impl Service {
-    /// Claims the user and enters the registry. Whether the end of a former
-    /// session is to be waited for.
+    /// Claims the user, enters the registry and has the former sessions ended.
     pub(super) fn enter(
         &self,
         session: SessionId,
         context: Context,
         login: &Login<'_>,
         proved: Proved,
-    ) -> Result<(Granted, bool), Refusal> {
+    ) -> Result<Granted, Refusal> {
         let Proved { user, name, token: presented } = proved;
         let takeover = login.takeover || presented.is_some();
         let (claim, replaced) = self.claim(user, takeover)?;
         let token = Token::random();
         let identity = Identity { user, name, claim, token: token.hash() };
-        let granted = Granted { identity, token, presented, acks: login.ack, seq: context.seq };
+        let (acks, seq) = (login.ack, context.seq);
+        let mut granted = Granted { identity, token, presented, acks, formers: 0, seq };
         let identity = &granted.identity;
         let number = identity.claim.number;
-        let former = self.registry.with(user, |slot| {
+        let formers = self.registry.with(user, |slot| {
             if slot.revoked.contains(&number) {
                 return Err(taken_over_meanwhile());
             }
             let session = LocalSession { id: session, claim: number, behind: true, nudges: 0 };
             let here = slot.session.replace(session);
             let here = here.map(|old| LoginId { session: old.id, claim: old.claim });
-            let former = here.map(Former::Here).or(replaced.map(Former::Claim));
-            if let Some(former) = &former {
-                slot.begin_takeover(former.server(&self.settings.server_id));
+            let formers = formers(here, replaced);
+            if let Some(last) = formers.last() {
+                slot.begin_takeover(last.server(&self.settings.server_id));
             }
-            Ok(former)
+            Ok(formers)
         });
-        let former = match former {
-            Ok(former) => former,
+        let formers = match formers {
+            Ok(formers) => formers,
             Err(refusal) => {
                 self.end_session(session, identity, Vec::new(), Default::default());
                 return Err(refusal);
             }
         };
         self.announce(identity);
-        let Some(former) = former else { return Ok((granted, false)) };
         let server = self.settings.server_id.clone();
-        info!(target: "account", "user={user} takes over from server={}", former.server(&server));
-        let wait = self.end_former(former, Successor { server, user, claim: number });
-        Ok((granted, wait))
+        for former in &formers {
+            let from = former.server(&server);
+            info!(target: "account", "user={user} takes over from server={from}");
+        }
+        let successor = Successor { server, user, claim: number };
+        let asked = |former: &Former| self.end_former(former.clone(), successor.clone());
+        granted.formers = formers.into_iter().filter(asked).count();
+        Ok(granted)
     }
 
     /// Takes the user's login for a new claim of this server, and says which
@@ -198,6 +202,14 @@ impl Service {
             }
         }
     }
+}
+
+/// The sessions that a login ends. There are two where the one here was taken
+/// over by another server's, whose word of that has yet to come.
+fn formers(here: Option<LoginId>, replaced: Option<Claim>) -> Vec<Former> {
+    let elsewhere = replaced.filter(|claim| here.is_none_or(|old| old.claim != claim.number));
+    let here = here.map(Former::Here).into_iter();
+    here.chain(elsewhere.map(Former::Claim)).collect()
 }
 
 fn taken_over_meanwhile() -> Refusal {

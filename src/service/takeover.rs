@@ -33,7 +33,7 @@ pub struct Successor {
 }
 
 /// The session that a new login takes over.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Former {
     /// On a connection of this server.
     Here(LoginId),
