@@ -11,6 +11,7 @@ mod support;
 mod backlog;
 mod bounds;
 mod chat;
+mod clock;
 mod confirm;
 mod failover;
 mod framing;

@@ -211,7 +211,7 @@ fn who_falls_behind_steady_traffic_and_recovers_gets_all_of_it_once_and_in_order
         while got.len() < 3 * 600 {
             got.push(bob.next_push());
             let sleeps = (300..800).contains(&got.len());
-            if !sleeps && (got.len() % 32 == 0 || got.len() == 3 * 600) {
+            if !sleeps && (got.len().is_multiple_of(32) || got.len() == 3 * 600) {
                 bob.confirm(got.len() as u64);
             }
         }

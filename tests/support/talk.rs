@@ -186,7 +186,7 @@ impl TestClient {
         self.confirm(texts.len() as u64);
         while texts.len() < count {
             texts.push(self.next_text());
-            if texts.len() % 32 == 0 || texts.len() == count {
+            if texts.len().is_multiple_of(32) || texts.len() == count {
                 self.confirm(texts.len() as u64);
             }
         }
