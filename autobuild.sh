@@ -18,8 +18,8 @@ usage: ./autobuild.sh [COMMAND]
   run [FLAG…]         build, then a ChatServer on 127.0.0.1:6000 that keeps its data
                       in ./data/chat.db; Ctrl+C stops it. FLAGs go to the server.
                       Another port: ./bin/ChatServer 127.0.0.1 7000 [FLAG…]
-  test                format, lints and every test; needs MariaDB, Redis and nginx,
-                      which it installs when root
+  test                format, lints and every test; needs MariaDB, Redis, nginx
+                      and libfaketime, which it installs when root
   help                this text
 Needs Rust (with cargo) and a C compiler. CARGO_TARGET_DIR is honoured.
 TXT

@@ -42,12 +42,22 @@ has_stream() {
   [[ -e $STREAM_MODULE ]] || { command -v nginx >/dev/null && nginx -V 2>&1 | grep -qE -- '--with-stream( |$)'; }
 }
 
+# The stories about a clock that jumps run servers under it.
+has_faketime() {
+  local folder
+  for folder in /usr/lib/*/ /usr/lib/ /usr/lib64/ /usr/local/lib/; do
+    [[ ! -e ${folder}faketime/libfaketimeMT.so.1 ]] || return 0
+  done
+  return 1
+}
+
 missing_packages() {
   local has="command -v"
   { $has mariadbd && $has mariadb-install-db && $has mariadb-admin; } >/dev/null || echo mariadb-server
   { $has redis-server && $has redis-cli; } >/dev/null || echo redis-server
   $has nginx >/dev/null || echo nginx
   has_stream || echo libnginx-mod-stream
+  has_faketime || echo libfaketime
 }
 
 check() {

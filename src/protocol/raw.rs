@@ -166,10 +166,13 @@ pub(super) fn flag(field: &str, raw: Option<&RawValue>) -> Result<bool, Refusal>
     }
 }
 
-/// Reads a count. Errors: missing, negative, no integer.
+/// Reads a count; one beyond 63 bits is as good as the largest. Errors:
+/// missing, negative, no integer.
 pub(super) fn count(field: &str, raw: Option<&RawValue>) -> Result<u64, Refusal> {
-    match integer(required(field, raw)?) {
+    let raw = required(field, raw)?;
+    match integer(raw) {
         Some(Integer::Small(n)) if n >= 0 => Ok(n as u64),
+        Some(Integer::Huge) if !raw.get().starts_with('-') => Ok(u64::MAX),
         _ => Err(Refusal::malformed(format!("{field} must be an integer from 0 up"))),
     }
 }

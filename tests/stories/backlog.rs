@@ -3,7 +3,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::door::Door;
+use crate::support::client::TestClient;
+use crate::support::door::{Door, Person};
+use crate::support::server::TestServer;
 use crate::support::talk::text_of;
 use crate::support::world::World;
 
@@ -11,6 +13,8 @@ stories! { everywhere:
     two_thousand_missed_messages_come_in_order_and_once,
     a_message_that_comes_during_the_backlog_comes_after_it,
     nothing_is_lost_while_somebody_comes_and_goes,
+    ten_thousand_missed_messages_of_all_sizes_hold_nobody_up,
+    a_backlog_goes_on_where_it_was_confirmed_to_when_its_connection_is_lost,
 }
 
 fn numbered(from: usize, to: usize) -> Vec<String> {
@@ -102,4 +106,126 @@ fn nothing_is_lost_while_somebody_comes_and_goes(world: &World) {
     got.extend(last.texts_since_login(sent.len().saturating_sub(got.len())));
     expect_in_order(&got, &sent);
     last.expect_no_push();
+}
+
+/// How many messages a large backlog has.
+const MANY: usize = 10_000;
+
+/// The frame limit of servers to which none is given.
+const FRAME_LIMIT: usize = 65_536;
+
+/// How much memory a server may take for a backlog, and for people who chat
+/// meanwhile. The backlog's own size is about a sixth of it.
+const MOST_MEMORY_KIB: u64 = 64 * 1024;
+
+/// Numbered texts of all sizes, up to what fits a frame. The first is none of
+/// the longest, but with all its escapes it fits no LOGIN_MSG_ACK.
+fn of_all_sizes() -> Vec<String> {
+    let text = |n: usize| match n {
+        0 => "\"".repeat(30_000),
+        n if n % 200 == 0 => format!("{n:05} {}", "long ".repeat(12_900)),
+        n if n % 10 == 0 => format!("{n:05} {}", "middling ".repeat(200)),
+        n => format!("{n:05}"),
+    };
+    (0..MANY).map(text).collect()
+}
+
+/// Stores them for `to`, each sender's door being near.
+fn leave_behind(world: &World, to: &Person, texts: &[String]) {
+    let statuses = world.near().enter("alice").tell_all(to, texts);
+    assert!(statuses.iter().all(|status| status == "stored"));
+}
+
+fn memory_kib(servers: &[TestServer]) -> Vec<u64> {
+    servers.iter().map(TestServer::memory_kib).collect()
+}
+
+/// Carol and Dave chat while `read` goes on: each message is delivered and
+/// answered. The servers take no more memory than they may.
+fn while_others_chat<T>(world: &World, read: impl FnOnce() -> T) -> T {
+    let (mut carol, mut dave) = (world.near().enter("carol"), world.far().enter("dave"));
+    let before = memory_kib(world.servers());
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let chatting = scope.spawn(|| {
+            let mut chats = 0;
+            while !over.load(Ordering::Relaxed) {
+                assert_eq!(carol.tell(&dave, "still there?"), "delivered");
+                assert_eq!(dave.next_text(), "still there?");
+                assert_eq!(dave.tell(&carol, "still here"), "delivered");
+                assert_eq!(carol.next_text(), "still here");
+                for (now, before) in memory_kib(world.servers()).iter().zip(&before) {
+                    assert!(*now < before + MOST_MEMORY_KIB, "{before} KiB, then {now} KiB");
+                }
+                chats += 1;
+            }
+            chats
+        });
+        let ended = End(&over);
+        let result = read();
+        drop(ended);
+        assert!(chatting.join().unwrap() > 1, "they chat while it is read");
+        result
+    })
+}
+
+/// Says that it is over, also when a story fails before that.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The answer to a login, whose friends and groups are few, fits a frame.
+#[track_caller]
+fn expect_welcome_in_a_frame(phone: &TestClient) {
+    let length = phone.welcome().to_string().len();
+    assert!(length <= FRAME_LIMIT, "{length} bytes");
+}
+
+fn ten_thousand_missed_messages_of_all_sizes_hold_nobody_up(world: &World) {
+    let bob = world.far().register("bob");
+    let texts = of_all_sizes();
+    leave_behind(world, &bob, &texts);
+    let mut phone = while_others_chat(world, || {
+        let mut phone = world.far().login(&bob);
+        expect_welcome_in_a_frame(&phone);
+        expect_in_order(&phone.texts_since_login(MANY), &texts);
+        phone
+    });
+    phone.expect_no_push();
+    phone.log_out();
+    let mut again = world.near().login(&bob);
+    assert_eq!(again.missed_texts(), [""; 0]);
+    again.expect_no_push();
+}
+
+fn a_backlog_goes_on_where_it_was_confirmed_to_when_its_connection_is_lost(world: &World) {
+    let bob = world.far().register("bob");
+    let texts = of_all_sizes();
+    leave_behind(world, &bob, &texts);
+    let (mut phone, _half_open) = while_others_chat(world, || {
+        let mut first = world.far().login_confirming(&bob);
+        expect_welcome_in_a_frame(&first);
+        expect_in_order(&first.confirm_texts_since_login(3_000), &texts[..3_000]);
+        // The answer says that the confirmation has come before the end.
+        first.ping();
+        let token = first.token();
+        drop(first);
+        let mut second = world.near().resume(&bob, &token);
+        expect_welcome_in_a_frame(&second);
+        expect_in_order(&second.confirm_texts_since_login(3_000), &texts[3_000..6_000]);
+        second.ping();
+        // This one is never closed: nobody reads what is pushed on it.
+        let mut third = world.far().resume(&bob, &second.token());
+        expect_in_order(&third.confirm_texts_since_login(MANY - 6_000), &texts[6_000..]);
+        (third, second)
+    });
+    phone.expect_no_push();
+    phone.log_out();
+    let mut again = world.near().login(&bob);
+    assert_eq!(again.missed_texts(), [""; 0]);
+    again.expect_no_push();
 }

@@ -236,6 +236,11 @@ impl TestClient {
         }
     }
 
+    /// The port at this end.
+    pub fn local_port(&self) -> u16 {
+        self.wire.local_port()
+    }
+
     /// Sends bytes as they are.
     #[track_caller]
     pub fn send_bytes(&mut self, bytes: &[u8]) {

@@ -59,3 +59,12 @@ pub fn runs(pid: u32) -> bool {
     let threads = fields.get(17).and_then(|threads| threads.parse::<u32>().ok());
     fields[0] != "Z" || threads.is_some_and(|threads| threads > 1)
 }
+
+/// The memory that a process holds (VmRSS), in KiB.
+#[track_caller]
+pub fn memory_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    number.unwrap_or_else(|| panic!("no VmRSS: {status}"))
+}

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -31,6 +31,7 @@ pub struct ServerPlan {
     ip: String,
     port: u16,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
     dir: Arc<TempDir>,
 }
 
@@ -38,7 +39,13 @@ impl ServerPlan {
     /// Port 0, the embedded database, no flags.
     pub fn new() -> ServerPlan {
         let dir = Arc::new(services::new_dir());
-        ServerPlan { ip: "127.0.0.1".into(), port: 0, flags: Vec::new(), dir }
+        ServerPlan {
+            ip: "127.0.0.1".into(),
+            port: 0,
+            flags: Vec::new(),
+            environment: Vec::new(),
+            dir,
+        }
     }
 
     /// Adds a flag with its value.
@@ -46,6 +53,18 @@ impl ServerPlan {
     pub fn flag(mut self, name: &str, value: impl ToString) -> ServerPlan {
         self.flags.extend([name.to_owned(), value.to_string()]);
         self
+    }
+
+    /// Starts it with this in its environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: impl ToString) -> ServerPlan {
+        self.environment.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// The working folder.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Listens on this address instead.
@@ -87,6 +106,7 @@ impl ServerPlan {
         command
             .args([&self.ip, &self.port.to_string()])
             .args(&self.flags)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -142,6 +162,17 @@ impl TestServer {
     /// How it was started: for another one in the same folder.
     pub fn plan(&self) -> ServerPlan {
         self.plan.clone()
+    }
+
+    /// The memory that it holds (VmRSS), in KiB.
+    #[track_caller]
+    pub fn memory_kib(&self) -> u64 {
+        process::memory_kib(self.child.id())
+    }
+
+    /// The file of the embedded database.
+    pub fn sqlite_file(&self) -> PathBuf {
+        self.plan.dir().join("data/chat.db")
     }
 
     /// Sends a signal.

@@ -102,19 +102,48 @@ impl TestClient {
         reply["status"].as_str().expect("106 has a status").to_owned()
     }
 
+    /// Chats and does not wait for the reply.
+    #[track_caller]
+    pub fn post(&mut self, to: &impl User, text: &str) -> Pending {
+        self.send(json!({"msgid": 6, "to": to.id(), "msg": text}))
+    }
+
+    /// Chats many times in one write and does not wait for the replies.
+    #[track_caller]
+    pub fn post_all(&mut self, to: &impl User, texts: &[String]) -> Vec<Pending> {
+        let request = |text| json!({"msgid": 6, "to": to.id(), "msg": text});
+        self.send_all(texts.iter().map(request).collect())
+    }
+
+    /// What became of a message that was posted.
+    #[track_caller]
+    pub fn status(&mut self, posted: Pending) -> String {
+        let reply = self.reply_to(posted).done();
+        reply["status"].as_str().expect("106 has a status").to_owned()
+    }
+
+    /// What became of messages that were posted.
+    #[track_caller]
+    pub fn statuses(&mut self, posted: &[Pending]) -> Vec<String> {
+        posted.iter().map(|one| self.status(*one)).collect()
+    }
+
+    /// Nothing that was posted is settled yet but what was waited for.
+    #[track_caller]
+    pub fn expect_nothing_settled(&mut self) {
+        self.ping();
+        let replies = self.take_replies();
+        assert!(replies.is_empty(), "unexpected: {replies:?}");
+    }
+
     /// Chats many times without waiting in between (in batches, as a person's
     /// client that is in a hurry would) and returns the statuses.
     #[track_caller]
     pub fn tell_all(&mut self, to: &impl User, texts: &[String]) -> Vec<String> {
         let mut statuses = Vec::new();
         for batch in texts.chunks(100) {
-            let requests =
-                batch.iter().map(|text| json!({"msgid": 6, "to": to.id(), "msg": text})).collect();
-            let pending: Vec<Pending> = self.send_all(requests);
-            for one in pending {
-                let reply = self.reply_to(one).done();
-                statuses.push(reply["status"].as_str().unwrap().to_owned());
-            }
+            let posted = self.post_all(to, batch);
+            statuses.extend(self.statuses(&posted));
         }
         statuses
     }
@@ -147,6 +176,21 @@ impl TestClient {
     pub fn confirm(&mut self, count: u64) {
         let confirm = json!({"msgid": 14, "count": count}).to_string();
         self.wire.send_text(&confirm);
+    }
+
+    /// As [`TestClient::texts_since_login`], as a client does that confirms: at
+    /// every 32nd message, and at the last.
+    #[track_caller]
+    pub fn confirm_texts_since_login(&mut self, count: usize) -> Vec<String> {
+        let mut texts = self.missed_texts();
+        self.confirm(texts.len() as u64);
+        while texts.len() < count {
+            texts.push(self.next_text());
+            if texts.len().is_multiple_of(32) || texts.len() == count {
+                self.confirm(texts.len() as u64);
+            }
+        }
+        texts
     }
 
     // ---- friends ----

@@ -39,6 +39,11 @@ impl Wire {
         Wire { stream, buffer: Vec::new() }
     }
 
+    /// The port at this end.
+    pub fn local_port(&self) -> u16 {
+        self.stream.local_addr().unwrap().port()
+    }
+
     /// Sends bytes as they are, in one write where the socket takes them.
     #[track_caller]
     pub fn send_bytes(&mut self, bytes: &[u8]) {
