@@ -173,12 +173,6 @@ impl Database {
         Database { name: format!("chat_{}_{number}", std::process::id()), server, in_shared: false }
     }
 
-    /// A connection of the test's own to it, to look and to meddle.
-    #[track_caller]
-    pub fn connect(&self) -> mysql::Conn {
-        mysql::Conn::new(self.url().as_str()).unwrap()
-    }
-
     /// What `--database` takes.
     pub fn url(&self) -> String {
         self.url_by_way_of(self.server)
