@@ -88,7 +88,9 @@ fn of_twenty_that_resume_at_once_one_stands(world: &World) {
     let posted = alice.post(&person, "hello");
     assert_eq!(last.next_text(), "hello");
     last.confirm(1);
-    assert_eq!(alice.status(posted), "delivered");
+    // Stored first, where a late word of a former session has just had it look
+    // for what that one left.
+    assert!(["delivered", "stored"].contains(&&*alice.status(posted)));
     assert_eq!(last.tell(&alice, "hello yourself"), "delivered");
     // Its token is the one that is valid; theirs are of no use.
     world.far().resume(&person, newest.as_str().unwrap());
