@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::Service;
 use super::message::{Message, MessageCopy, Origin};
+use super::outgoing::Outgoing;
 use super::registry::NEVER_POISONED;
 use super::session::{LoginId, Post, SessionId};
 use super::settlement::Settled;
@@ -345,50 +346,6 @@ impl Service {
     }
 }
 
-/// Messages for other servers, each with all of its recipients there.
-#[derive(Default)]
-struct Outgoing {
-    /// In the order in which they leave.
-    items: Vec<OutgoingItem>,
-    /// Each message's last item to a server.
-    index: HashMap<(ServerId, *const Message), usize>,
-}
-
-struct OutgoingItem {
-    server: ServerId,
-    handover: u64,
-    message: Arc<Message>,
-    users: Vec<UserId>,
-}
-
-impl Outgoing {
-    /// The item that takes a message to a server: one that is there already,
-    /// if it leaves after the item `last`, the recipient's one before. Else a
-    /// new one: a recipient's messages must not change places because another
-    /// recipient has the later one first.
-    fn item(
-        &mut self,
-        server: &ServerId,
-        message: &Arc<Message>,
-        last: Option<usize>,
-        new_handover: impl FnOnce() -> u64,
-    ) -> usize {
-        let key = (server.clone(), Arc::as_ptr(message));
-        if let Some(index) = self.index.get(&key).copied().filter(|index| Some(*index) > last) {
-            return index;
-        }
-        let index = self.items.len();
-        self.items.push(OutgoingItem {
-            server: server.clone(),
-            handover: new_handover(),
-            message: message.clone(),
-            users: Vec::new(),
-        });
-        self.index.insert(key, index);
-        index
-    }
-}
-
 fn body_of(message: &Message) -> Option<Box<RawValue>> {
     let text = String::from_utf8(message.body.to_vec()).ok()?;
     RawValue::from_string(text).ok()
@@ -403,32 +360,4 @@ pub(super) fn remote_copy(
 ) -> MessageCopy {
     let origin = Origin::Server { server: server.clone(), handover };
     MessageCopy { to, message: message.clone(), origin }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::message::MessageMemory;
-    use super::*;
-
-    #[test]
-    fn messages_of_one_recipient_keep_their_places_when_they_leave_with_others() {
-        let memory = MessageMemory::default();
-        let message = |mid| memory.message(UserId(9), mid, Arc::from([])).unwrap();
-        let (first, alone, last) = (message("first"), message("alone"), message("last"));
-        let server: ServerId = "b:1".into();
-        let mut outgoing = Outgoing::default();
-        let mut handovers = 0;
-        for queue in [vec![&first, &last], vec![&first, &alone, &last]] {
-            let mut before = None;
-            for message in queue {
-                let item = outgoing.item(&server, message, before, || {
-                    handovers += 1;
-                    handovers
-                });
-                assert!(Some(item) > before, "{:?} leaves too early", message.mid);
-                before = Some(item);
-            }
-        }
-        assert_eq!(outgoing.items.len(), 4, "the first one is shared");
-    }
 }

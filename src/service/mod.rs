@@ -30,6 +30,7 @@ pub mod login;
 pub mod message;
 pub mod nudge;
 pub mod offline_writer;
+mod outgoing;
 pub mod password;
 pub mod registry;
 pub mod releaser;
