@@ -38,7 +38,7 @@ enum Job {
     Stop,
 }
 
-/// Rows that a session's socket has taken. Tried again until it is committed.
+/// Rows that a session has confirmed. Tried again until it is committed.
 struct Deletion {
     login: LoginId,
     ops: Vec<OfflineOp>,
@@ -64,8 +64,8 @@ impl Part {
     }
 }
 
-/// The queue to the writer. Copies are bounded in number and bytes; deletions
-/// and barriers are few, at most one or two for each session.
+/// The queue to the writer. Copies are bounded in number and bytes; of deletions
+/// there is one at a time for each session, of barriers one or two.
 pub struct OfflineWriter {
     jobs: Sender<Job>,
     waiting: Mutex<Option<Receiver<Job>>>,
@@ -105,7 +105,7 @@ impl OfflineWriter {
         }
     }
 
-    /// Queues the deletion of what a login's socket has taken. It hears
+    /// Queues the deletion of what a login has confirmed. It hears
     /// [`Post::Deleted`] after the commit.
     pub(super) fn delete(&self, login: LoginId, ops: Vec<OfflineOp>) {
         self.send(Job::Delete(Deletion { login, ops }));

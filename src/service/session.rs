@@ -101,7 +101,7 @@ pub enum Post {
         /// The page.
         page: Result<OfflinePage, StoreError>,
     },
-    /// Rows that this login's socket has taken are deleted.
+    /// Rows that this login has confirmed are deleted.
     Deleted {
         /// The recipient's login.
         login: LoginId,

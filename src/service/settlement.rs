@@ -1,5 +1,5 @@
 //! Telling a sender what became of a message: once per copy, when the
-//! recipient's socket has taken it, when it is committed, or when neither
+//! recipient has confirmed it, when it is committed, or when neither
 //! can be.
 
 use std::collections::HashMap;
