@@ -7,8 +7,10 @@
 //!   write would tear the prompt: lines wait until the editor has begun
 //!   ([`TtyPrinter::editing`] is called from the drawing of the prompt).
 //! - What was handed over when the person pressed Enter may lie in the editor
-//!   unread until the next line is edited. Nothing overtakes it, and if there
-//!   is no next line, [`TtyPrinter::finish`] shows it.
+//!   unread until the next line is edited, which nobody can tell. Nothing
+//!   overtakes it: lines wait for the next edit. If there is none for
+//!   [`IDLE_FOR_LONG`] they are written after all, unless it is likely that
+//!   something is unread; that is shown by [`TtyPrinter::finish`].
 //!
 //! Thread: lines come from any thread; a thread of its own hands them over,
 //! since the editor makes it wait.
@@ -24,8 +26,10 @@ use rustyline::ExternalPrinter;
 use super::printer::{Line, Printer};
 
 /// The editor shows what it was handed at once, unless it is about to end:
-/// after so long it certainly has.
-const SURELY_SHOWN: Duration = Duration::from_millis(100);
+/// after so long it has, unless the machine is very busy.
+const SURELY_SHOWN: Duration = Duration::from_millis(300);
+/// So long lines wait for the next line to be edited.
+const IDLE_FOR_LONG: Duration = Duration::from_secs(1);
 /// So many lines wait while the editor takes none (a completion menu is
 /// open); of more, the oldest are left out.
 const MAX_QUEUE: usize = 10_000;
@@ -55,6 +59,11 @@ struct State {
     handed_at: Instant,
     /// Whether the hand-over is still waiting for the editor.
     handing: bool,
+    /// Whether the editor ended so soon after the last hand-over that this is
+    /// likely to be unread.
+    unread: bool,
+    /// When the last line was done.
+    idle_since: Instant,
     /// See [`SURELY_SHOWN`].
     surely_shown: Duration,
     /// How wide the terminal was when last looked at; `None`: unknown.
@@ -73,6 +82,8 @@ impl TtyPrinter {
             handed: VecDeque::new(),
             handed_at: Instant::now(),
             handing: false,
+            unread: false,
+            idle_since: Instant::now(),
             surely_shown: SURELY_SHOWN,
             columns: None,
             out: Box::new(out),
@@ -99,6 +110,16 @@ impl TtyPrinter {
                 _ if state.queue.is_empty() => {}
                 Mode::Idle if state.handed.is_empty() => {
                     state.write_queue();
+                    continue;
+                }
+                Mode::Idle if !state.unread && !state.handing => {
+                    let idle = state.idle_since.elapsed();
+                    if idle >= IDLE_FOR_LONG {
+                        state.handed.clear();
+                        continue;
+                    }
+                    let wait = self.changed.wait_timeout(state, IDLE_FOR_LONG - idle);
+                    state = wait.unwrap_or_else(PoisonError::into_inner).0;
                     continue;
                 }
                 Mode::Editing => {
@@ -152,17 +173,20 @@ impl TtyPrinter {
     pub fn end(&self) {
         let mut state = self.lock();
         state.mode = Mode::Idle;
-        if !state.handing && state.handed_at.elapsed() >= state.surely_shown {
-            state.handed.clear();
-        }
+        state.idle_since = Instant::now();
+        let just_handed = state.handed_at.elapsed() < state.surely_shown;
+        state.unread = !state.handed.is_empty() && (state.handing || just_handed);
         self.changed.notify_all();
     }
 
     /// No line will be edited any more: shows everything that is left.
     pub fn finish(&self) {
         let mut state = self.lock();
-        for batch in std::mem::take(&mut state.handed) {
-            state.write_straight(&batch);
+        let handed = std::mem::take(&mut state.handed);
+        if std::mem::take(&mut state.unread) {
+            for batch in handed {
+                state.write_straight(&batch);
+            }
         }
         state.write_queue();
     }
@@ -293,6 +317,48 @@ mod tests {
         say(&printer, "later");
         printer.finish();
         assert!(straight.text().ends_with("unread\nlater\n"), "{}", straight.text());
+    }
+
+    #[test]
+    fn a_line_that_was_handed_over_long_before_the_end_is_not_overtaken_either() {
+        let (printer, editor, straight) = printer();
+        printer.lock().surely_shown = Duration::ZERO;
+        printer.begin();
+        printer.editing();
+        say(&printer, "slow");
+        let handed_over = |state: &mut State| state.handed.is_empty() || state.handing;
+        while handed_over(&mut printer.lock()) {
+            thread::yield_now();
+        }
+        printer.end();
+        say(&printer, "later");
+        printer.begin();
+        printer.editing();
+        assert_eq!(straight.text(), "", "the editor has yet to show what it has");
+        assert_eq!(editor.recv_timeout(DEADLINE).unwrap(), "slow\n");
+        assert_eq!(editor.recv_timeout(DEADLINE).unwrap(), "later\n");
+    }
+
+    #[test]
+    fn lines_do_not_wait_for_ever_for_the_next_edit() {
+        let (printer, editor, straight) = printer();
+        printer.lock().surely_shown = Duration::ZERO;
+        printer.begin();
+        printer.editing();
+        say(&printer, "shown");
+        assert_eq!(editor.recv_timeout(DEADLINE).unwrap(), "shown\n");
+        while printer.lock().handing {
+            thread::yield_now();
+        }
+        printer.end();
+        say(&printer, "later");
+        let since = Instant::now();
+        while straight.text() != "later\n" {
+            assert!(since.elapsed() < DEADLINE, "{}", straight.text());
+            thread::yield_now();
+        }
+        printer.finish();
+        assert_eq!(straight.text(), "later\n", "nothing is shown twice");
     }
 
     #[test]
