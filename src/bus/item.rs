@@ -94,10 +94,10 @@ pub enum Item {
     },
 }
 
-/// An envelope's place among all that one server sends to another: a gap says
+/// An envelope's position among all that one server sends to another: a gap says
 /// that something was missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct Position {
     /// A random number of the sending process.
     pub stream: u64,
     /// From 1 up; 0 for a heartbeat.
@@ -114,5 +114,5 @@ pub struct Envelope {
     /// In order; empty for the heartbeat that a server sends to itself.
     pub items: Vec<Item>,
     /// Which envelope of this server to that one it is.
-    pub place: Place,
+    pub position: Position,
 }

@@ -72,7 +72,7 @@ mod tests {
             &self,
             _from: &ServerId,
             _epoch: i64,
-            _place: crate::bus::Place,
+            _position: crate::bus::Position,
             _items: Vec<Item>,
         ) {
             panic!("a server alone hears nothing");

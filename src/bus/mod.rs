@@ -10,7 +10,7 @@ pub mod redis;
 
 use std::sync::Arc;
 
-pub use item::{Item, Place, Presence};
+pub use item::{Item, Position, Presence};
 
 use crate::model::{ServerId, UserId};
 
@@ -64,9 +64,9 @@ pub trait Bus: Send + Sync {
 /// What the bus calls on its own threads; nothing here may block.
 pub trait BusSink: Send + Sync {
     /// Another server (named with its epoch at the time of sending) sent these.
-    /// `place` is theirs among all that it sends to this one: a gap means that
+    /// `position` is theirs among all that it sends to this one: a gap means that
     /// what was in between is lost.
-    fn on_items(&self, from: &ServerId, epoch: i64, place: Place, items: Vec<Item>);
+    fn on_items(&self, from: &ServerId, epoch: i64, position: Position, items: Vec<Item>);
     /// Nothing that was sent to this server since it last answered can be
     /// assumed to have arrived: its channel has no subscriber, or Redis failed.
     fn on_unreachable(&self, server: &ServerId);

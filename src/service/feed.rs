@@ -238,9 +238,11 @@ impl Feed {
     /// Whether to read a page now: if so, what it is to pass over, and
     /// [`Feed::page_read`] or [`Feed::read_failed`] comes next.
     pub fn begin_read(&mut self) -> Option<Pushed> {
-        let most = MOST_DELETING;
+        if self.phase != Phase::Behind || !self.is_taken() || self.is_full() {
+            return None;
+        }
         let deleting: usize = self.deleting.iter().chain(&self.to_delete).map(rows_of).sum();
-        if self.phase != Phase::Behind || !self.is_taken() || self.is_full() || deleting >= most {
+        if deleting >= MOST_DELETING {
             return None;
         }
         self.phase = Phase::Reading;

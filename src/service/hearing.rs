@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::bus::Place;
+use crate::bus::Position;
 use crate::model::ServerId;
 
 /// How long to wait for [`crate::bus::Item::Resumed`] before asking again.
@@ -26,7 +26,7 @@ pub(super) struct Hearings(HashMap<ServerId, Hearing>);
 #[derive(Debug)]
 struct Hearing {
     /// Of the last envelope.
-    last: Place,
+    last: Position,
     /// Something is missing, and the sending server was last asked then.
     asked: Option<Instant>,
 }
@@ -47,19 +47,19 @@ pub(super) enum Heard {
 
 impl Hearings {
     /// An envelope has come.
-    pub fn hear(&mut self, from: &ServerId, place: Place, now: Instant) -> Heard {
+    pub fn hear(&mut self, from: &ServerId, position: Position, now: Instant) -> Heard {
         let Some(hearing) = self.0.get_mut(from) else {
-            let asked = (place.number != 1).then_some(now);
-            self.0.insert(from.clone(), Hearing { last: place, asked });
-            return if place.number == 1 { Heard::InOrder } else { Heard::Gap };
+            let asked = (position.number != 1).then_some(now);
+            self.0.insert(from.clone(), Hearing { last: position, asked });
+            return if position.number == 1 { Heard::InOrder } else { Heard::Gap };
         };
-        let last = std::mem::replace(&mut hearing.last, place);
-        if last.stream != place.stream && place.number == 1 {
+        let last = std::mem::replace(&mut hearing.last, position);
+        if last.stream != position.stream && position.number == 1 {
             // A new process: nothing of the former one's is in flight.
             hearing.asked = None;
             return Heard::InOrder;
         }
-        if last.stream != place.stream || last.number + 1 != place.number {
+        if last.stream != position.stream || last.number + 1 != position.number {
             hearing.asked = Some(now);
             return Heard::Gap;
         }
@@ -92,7 +92,7 @@ mod tests {
 
     impl Story {
         fn hear(&mut self, stream: u64, number: u64) -> Heard {
-            self.hearings.hear(&"a:1".into(), Place { stream, number }, self.now)
+            self.hearings.hear(&"a:1".into(), Position { stream, number }, self.now)
         }
     }
 

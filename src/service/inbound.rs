@@ -17,7 +17,7 @@ use super::registry::NEVER_POISONED;
 use super::takeover::Successor;
 use serde_json::value::RawValue;
 
-use crate::bus::{BusSink, Item, Place};
+use crate::bus::{BusSink, Item, Position};
 use crate::model::{ServerId, UserId};
 
 /// The service as the bus sees it.
@@ -57,9 +57,9 @@ impl Inbound {
     }
 
     /// Whether something that this server sent before is missing.
-    fn hear(&self, from: &ServerId, place: Place) -> bool {
+    fn hear(&self, from: &ServerId, position: Position) -> bool {
         let mut hearings = self.hearings.lock().expect(NEVER_POISONED);
-        let heard = hearings.hear(from, place, Instant::now());
+        let heard = hearings.hear(from, position, Instant::now());
         drop(hearings);
         match heard {
             Heard::InOrder => return false,
@@ -89,8 +89,8 @@ impl Inbound {
 }
 
 impl BusSink for Inbound {
-    fn on_items(&self, from: &ServerId, _epoch: i64, place: Place, items: Vec<Item>) {
-        let mut in_doubt = self.hear(from, place);
+    fn on_items(&self, from: &ServerId, _epoch: i64, position: Position, items: Vec<Item>) {
+        let mut in_doubt = self.hear(from, position);
         let unswept = self.service.is_sweep_due();
         for item in items {
             match item {

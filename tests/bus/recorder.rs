@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Condvar, Mutex};
 
-use cluster_chat::bus::{BusSink, Item, Place};
+use cluster_chat::bus::{BusSink, Item, Position};
 use cluster_chat::model::ServerId;
 
 use crate::PATIENCE;
@@ -79,9 +79,9 @@ impl Recorder {
 }
 
 impl BusSink for Recorder {
-    fn on_items(&self, from: &ServerId, epoch: i64, place: Place, items: Vec<Item>) {
+    fn on_items(&self, from: &ServerId, epoch: i64, position: Position, items: Vec<Item>) {
         self.note(|seen| {
-            seen.numbers.push((from.clone(), place.number));
+            seen.numbers.push((from.clone(), position.number));
             seen.envelopes.push((from.clone(), epoch, items));
         });
     }

@@ -126,8 +126,8 @@ impl Subscriber {
         };
         self.notice_failures();
         if !envelope.items.is_empty() {
-            let Envelope { from, epoch, items, place } = envelope;
-            self.sink.on_items(&from, epoch, place, items);
+            let Envelope { from, epoch, items, position } = envelope;
+            self.sink.on_items(&from, epoch, position, items);
             return false;
         }
         if envelope.from != self.shared.server {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::error::is_interrupted;
 use super::job::{Answer, Job};
 use super::server_channel;
-use crate::bus::{BusError, BusSink, Item, Place, Presence};
+use crate::bus::{BusError, BusSink, Item, Position, Presence};
 use crate::model::{ServerId, UserId};
 
 /// Where an envelope is closed and another one begun, in bytes: a subscriber
@@ -58,10 +58,10 @@ impl Sent {
         Self { stream, numbers: HashMap::new() }
     }
 
-    fn next(&mut self, to: &ServerId) -> Place {
+    fn next(&mut self, to: &ServerId) -> Position {
         let number = self.numbers.entry(to.clone()).or_default();
         *number += 1;
-        Place { stream: self.stream, number: *number }
+        Position { stream: self.stream, number: *number }
     }
 }
 
@@ -227,7 +227,7 @@ impl Turn {
             put(cmd("PUBLISH").arg(server_channel(&envelope.to)).arg(&envelope.text[..]));
         }
         if let Some(channel) = &self.beat {
-            close_envelope(&mut self.head, Place { stream: sent.stream, number: 0 });
+            close_envelope(&mut self.head, Position { stream: sent.stream, number: 0 });
             put(cmd("PUBLISH").arg(channel).arg(&self.head[..]));
             put(cmd("GETSET").arg(witness_key(channel)).arg(1));
         }
@@ -367,8 +367,8 @@ fn envelope_head(from: &ServerId, epoch: i64) -> Vec<u8> {
     head
 }
 
-fn close_envelope(text: &mut Vec<u8>, Place { stream, number }: Place) {
-    let rest = format!("],\"place\":{{\"stream\":{stream},\"number\":{number}}}}}");
+fn close_envelope(text: &mut Vec<u8>, Position { stream, number }: Position) {
+    let rest = format!("],\"position\":{{\"stream\":{stream},\"number\":{number}}}}}");
     text.extend_from_slice(rest.as_bytes());
 }
 
