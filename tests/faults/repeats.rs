@@ -81,7 +81,8 @@ fn a_message_repeated_a_hundred_times_can_be_told_by_its_mid() {
     let left = phone.take_pushes().len() as u64;
     phone.confirm(count + left);
     phone.ping();
-    assert!((1..=100).contains(&(count + left)), "{count} and {left}");
+    // An attempt whose handover was in doubt is pushed, and stored as well.
+    assert!((1..=200).contains(&(count + left)), "{count} and {left}");
     eventually("nothing is left of it", SOON, || {
         let late = phone.take_pushes().len() as u64;
         count += late;
