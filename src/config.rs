@@ -91,6 +91,51 @@ pub struct Config {
     #[arg(long, env = "CHAT_OFFLINE_QUEUE", value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..))]
     pub offline_queue: u32,
 
+    /// How many connections there may be; 0: any number
+    #[arg(long, env = "CHAT_MAX_CONNECTIONS", value_name = "N", default_value_t = 20_000)]
+    pub max_connections: u32,
+
+    /// How many connections one address (of IPv6: one /64) may have; 0: any number
+    #[arg(
+        long,
+        env = "CHAT_MAX_CONNECTIONS_PER_ADDRESS",
+        value_name = "N",
+        default_value_t = 1000
+    )]
+    pub max_connections_per_address: u32,
+
+    /// On how many connections nobody need be logged in before the oldest such
+    /// one is closed; 0: any number
+    #[arg(long, env = "CHAT_MAX_ANONYMOUS", value_name = "N", default_value_t = 4096)]
+    pub max_anonymous: u32,
+
+    /// How many requests a second a connection may send; 0: as many as it likes
+    #[arg(long, env = "CHAT_MESSAGE_RATE", value_name = "N", default_value_t = 20)]
+    pub message_rate: u32,
+
+    /// How many it may send at once
+    #[arg(long, env = "CHAT_MESSAGE_BURST", value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub message_burst: u32,
+
+    /// How many more the connections of a reactor may send together; a tenth of
+    /// it comes back every second
+    #[arg(long, env = "CHAT_MESSAGE_SPARE", value_name = "N", default_value_t = 100_000)]
+    pub message_spare: u32,
+
+    /// How many wrong passwords for an account one address may send before each
+    /// further try has to wait (1 s, doubled up to 300 s); 0: any number
+    #[arg(long, env = "CHAT_LOGIN_FAILURES", value_name = "N", default_value_t = 10)]
+    pub login_failures: u32,
+
+    /// How many wrong passwords one address may send for all accounts; one comes
+    /// back every 6 s; 0: any number
+    #[arg(long, env = "CHAT_ADDRESS_LOGIN_FAILURES", value_name = "N", default_value_t = 100)]
+    pub address_login_failures: u32,
+
+    /// How many accounts one address may register in an hour; 0: any number
+    #[arg(long, env = "CHAT_REGISTRATIONS", value_name = "N", default_value_t = 1000)]
+    pub registrations: u32,
+
     /// What is logged to standard error: error, warn, info, debug, or as RUST_LOG
     /// (info,account=debug)
     #[arg(long, env = "CHAT_LOG", value_name = "FILTER", default_value = "info")]

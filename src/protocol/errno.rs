@@ -46,12 +46,22 @@ pub struct Refusal {
     pub errno: Errno,
     /// What was wrong and what to do.
     pub errmsg: String,
+    /// In how many seconds it may be worth another try, where that is known.
+    pub retry_after: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal with its sentence.
     pub fn new(errno: Errno, errmsg: impl Into<String>) -> Refusal {
-        Refusal { errno, errmsg: errmsg.into() }
+        Refusal { errno, errmsg: errmsg.into(), retry_after: None }
+    }
+
+    /// Errno 12 with what was too much, and when it will be less.
+    pub fn slow_down(what: &str, wait: std::time::Duration) -> Refusal {
+        // A client that comes back a moment too early is refused again.
+        let seconds = wait.as_secs() + 1;
+        let errmsg = format!("{what}: try again in {seconds} s");
+        Refusal { errno: Errno::SlowDown, errmsg, retry_after: Some(seconds) }
     }
 
     /// Errno 4 with its sentence.

@@ -62,6 +62,11 @@ impl MsgId {
         ALL.into_iter().find(|m| *m as i64 == number)
     }
 
+    /// The number of this request.
+    pub fn number(self) -> u16 {
+        self as u16
+    }
+
     /// The number of the reply to this request.
     pub fn reply(self) -> u16 {
         match self {

@@ -19,6 +19,8 @@ struct Reply<'a, T: Serialize> {
     errno: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     errmsg: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
     #[serde(flatten)]
     fields: T,
 }
@@ -29,7 +31,8 @@ pub struct Nothing {}
 
 /// A request was done.
 pub fn done<T: Serialize>(msgid: MsgId, seq: Option<u64>, fields: T) -> Vec<u8> {
-    json(&Reply { msgid: msgid.reply(), seq, errno: Errno::Ok as u8, errmsg: None, fields })
+    let errno = Errno::Ok as u8;
+    json(&Reply { msgid: msgid.reply(), seq, errno, errmsg: None, retry_after: None, fields })
 }
 
 /// A request was refused.
@@ -44,14 +47,23 @@ pub fn refused_with<T: Serialize>(
     refusal: &Refusal,
     fields: T,
 ) -> Vec<u8> {
-    let errno = refusal.errno as u8;
-    json(&Reply { msgid: msgid.reply(), seq, errno, errmsg: Some(&refusal.errmsg), fields })
+    json(&refusing(msgid.reply(), seq, refusal, fields))
 }
 
 /// ERROR_MSG: the answer to what cannot be answered otherwise.
 pub fn error(seq: Option<u64>, refusal: &Refusal) -> Vec<u8> {
-    let errno = refusal.errno as u8;
-    json(&Reply { msgid: ERROR_MSG, seq, errno, errmsg: Some(&refusal.errmsg), fields: Nothing {} })
+    json(&refusing(ERROR_MSG, seq, refusal, Nothing {}))
+}
+
+fn refusing<T: Serialize>(
+    msgid: u16,
+    seq: Option<u64>,
+    refusal: &Refusal,
+    fields: T,
+) -> Reply<'_, T> {
+    let Refusal { errno, errmsg, retry_after } = refusal;
+    let (errno, errmsg, retry_after) = (*errno as u8, Some(errmsg.as_str()), *retry_after);
+    Reply { msgid, seq, errno, errmsg, retry_after, fields }
 }
 
 /// The fields of LOGIN_MSG_ACK. `friends` and `groups` are whole; of the

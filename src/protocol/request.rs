@@ -73,12 +73,22 @@ pub struct Login<'a> {
 }
 
 /// How a login names its account.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub enum Account<'a> {
     /// By number.
     Id(UserId),
     /// By name.
     Name(Cow<'a, str>),
+}
+
+impl std::fmt::Display for Account<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Account::Id(id) => write!(f, "user={id}"),
+            // Quoted and escaped: whoever is not logged in chooses it.
+            Account::Name(name) => write!(f, "name={name:?}"),
+        }
+    }
 }
 
 /// What a login is proved with.

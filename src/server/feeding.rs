@@ -102,9 +102,15 @@ impl Gateway {
     pub(super) fn acknowledged(&mut self, io: &mut Io<'_>, conn: ConnId, count: u64) {
         let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
         let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
+        let before = feed.unconfirmed_count();
         let delivered = feed.acknowledged(count);
+        let has_confirmed = feed.unconfirmed_count() < before;
         let deletions = feed.take_deletions();
         self.service.confirmed(login, delivered, deletions);
+        if has_confirmed && let Some(peer) = self.peers.get_mut(&conn) {
+            // Owed to what it was sent, not a request of its own.
+            self.pace.give_back(&mut peer.pace);
+        }
         self.catch_up(io, conn);
     }
 
@@ -248,6 +254,7 @@ impl Gateway {
                     debug!(target: "gateway", "conn={conn} closing, a log-out is not answered");
                 }
                 peer.asked_at = io.now();
+                self.anonymous(io, conn);
                 self.watch_login(io, conn);
                 io.resume(conn);
                 self.finish_if_answered(io, conn);

@@ -7,7 +7,7 @@
 //! the connection's end or log-out, or when a login comes back to a
 //! connection that is gone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use log::debug;
 
+use super::admission::Admission;
+use super::pace::PaceLimits;
 use super::peer::{Peer, conn_id};
 use super::pools::Pools;
 use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io};
@@ -33,7 +35,27 @@ pub(super) struct Gateway {
     pub(super) login_timeout: Duration,
     pub(super) ack_timeout: Duration,
     pub(super) peers: HashMap<ConnId, Peer>,
+    pub(super) admission: Arc<Admission>,
+    pub(super) pace: PaceLimits,
+    /// Connections on which nobody is logged in, the oldest first.
+    pub(super) anonymous: BTreeSet<NonZeroU64>,
+    /// How many of them there may be; 0 for any number.
+    pub(super) max_anonymous: usize,
     stopping: bool,
+}
+
+/// What a gateway is told at start.
+pub(super) struct GatewayOptions {
+    /// `--login-timeout`.
+    pub login_timeout: Duration,
+    /// `--ack-timeout`.
+    pub ack_timeout: Duration,
+    /// Shared by all reactors.
+    pub admission: Arc<Admission>,
+    /// How fast a connection may ask.
+    pub pace: PaceLimits,
+    /// This reactor's share of `--max-anonymous`.
+    pub max_anonymous: usize,
 }
 
 /// What a timer of a connection is for; packed into its key with the serial.
@@ -44,6 +66,7 @@ pub(super) enum Timer {
     Confirm = 2,
     Request = 3,
     Takeover = 4,
+    Pause = 5,
 }
 
 /// How many bits of a timer's key say what it is for.
@@ -54,9 +77,9 @@ impl Gateway {
         reactor: u16,
         service: Arc<Service>,
         pools: Arc<Pools>,
-        login_timeout: Duration,
-        ack_timeout: Duration,
+        options: GatewayOptions,
     ) -> Gateway {
+        let GatewayOptions { login_timeout, ack_timeout, admission, pace, max_anonymous } = options;
         Gateway {
             reactor,
             service,
@@ -64,6 +87,10 @@ impl Gateway {
             login_timeout,
             ack_timeout,
             peers: HashMap::new(),
+            admission,
+            pace,
+            anonymous: BTreeSet::new(),
+            max_anonymous,
             stopping: false,
         }
     }
@@ -115,8 +142,10 @@ impl Handler for Gateway {
 
     fn on_open(&mut self, io: &mut Io<'_>, conn: ConnId, peer: SocketAddr) {
         debug!(target: "gateway", "conn={conn} peer={peer} opened");
-        self.peers.insert(conn, Peer::new(conn, io.now()));
+        let Some(welcome) = self.admit(io, conn, peer) else { return };
+        self.peers.insert(conn, Peer { welcome, ..Peer::new(conn, peer, io.now()) });
         self.watch_login(io, conn);
+        self.anonymous(io, conn);
         self.finish_if_answered(io, conn);
     }
 
@@ -146,6 +175,8 @@ impl Handler for Gateway {
 
     fn on_close(&mut self, _io: &mut Io<'_>, conn: ConnId, reason: &CloseReason) {
         let Some(peer) = self.peers.remove(&conn) else { return };
+        self.admission.leave(peer.address.ip());
+        self.anonymous.remove(&conn.serial);
         debug!(target: "gateway", "conn={conn} ended: {reason}");
         self.end_login(conn, peer);
     }
@@ -182,6 +213,7 @@ impl Handler for Gateway {
             Timer::Confirm => self.confirmation_due(io, conn),
             Timer::Request => self.request_due(io, conn),
             Timer::Takeover => self.takeover_due(io, conn),
+            Timer::Pause => self.pause_over(io, conn),
             Timer::Login => self.login_due(io, conn),
         }
     }
@@ -206,7 +238,8 @@ impl Gateway {
             1 => Timer::ReadAgain,
             2 => Timer::Confirm,
             3 => Timer::Request,
-            _ => Timer::Takeover,
+            4 => Timer::Takeover,
+            _ => Timer::Pause,
         };
         let serial = NonZeroU64::new(key >> TIMER_BITS)?;
         Some((timer, ConnId { reactor: self.reactor, serial }))

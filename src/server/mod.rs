@@ -13,10 +13,14 @@
 //! bus-subscriber, bus-publisher
 //! ```
 
+mod admission;
+mod fair_queue;
 mod feeding;
 mod gateway;
+mod limits;
 mod logins;
 mod main_reactor;
+mod pace;
 pub mod panic;
 mod peer;
 mod pools;
@@ -40,11 +44,14 @@ use crate::model::Store;
 use crate::net::{Reactor, ReactorConfig, ReactorHandle};
 use crate::service::claims::Event;
 use crate::service::inbound::Inbound;
+use crate::service::throttle::TryLimits;
 use crate::service::{
     Mailbox, Post, Service, Settings, claims, offline_writer, random_positive, releaser, stop,
     token_keeper,
 };
-use gateway::Gateway;
+use admission::{Admission, ConnectionLimits};
+use gateway::{Gateway, GatewayOptions};
+use pace::PaceLimits;
 use pools::Pools;
 
 /// How much longer than a recipient another server may take.
@@ -102,6 +109,11 @@ impl Server {
             page_bytes: config.max_frame.min(config.max_outbound / 2) as usize,
             handover_timeout: config.ack_timeout + HANDOVER_GRACE,
             offline_queue: config.offline_queue as usize,
+            tries: TryLimits {
+                login_failures: config.login_failures,
+                address_login_failures: config.address_login_failures,
+                registrations: config.registrations,
+            },
         };
         let service = Service::new(settings, epoch, store, bus.clone());
         let server = Server::start_threads(config, address, socket, service, bus)
@@ -267,14 +279,21 @@ fn spawn_reactors(
     pools: &Arc<Pools>,
 ) -> std::io::Result<Vec<JoinHandle<()>>> {
     let mut threads = Vec::new();
+    let admission = Arc::new(Admission::new(ConnectionLimits {
+        all: config.max_connections,
+        per_address: config.max_connections_per_address,
+    }));
+    // Each reactor gets the same number of connections.
+    let max_anonymous = (config.max_anonymous as usize).div_ceil(reactors.len());
     for (number, reactor) in (0..).zip(reactors) {
-        let gateway = Gateway::new(
-            number,
-            service.clone(),
-            pools.clone(),
-            config.login_timeout,
-            config.ack_timeout,
-        );
+        let options = GatewayOptions {
+            login_timeout: config.login_timeout,
+            ack_timeout: config.ack_timeout,
+            admission: admission.clone(),
+            pace: PaceLimits::new(config.message_rate, config.message_burst, config.message_spare),
+            max_anonymous,
+        };
+        let gateway = Gateway::new(number, service.clone(), pools.clone(), options);
         threads.push(spawn(&format!("reactor-{number}"), move || {
             if let Err(err) = reactor.run(gateway) {
                 // Half a server is worse than none: its other half would

@@ -1,14 +1,22 @@
 //! What a reactor's gateway knows of one connection.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::logins::{Revoked, Takeover};
+use super::pace::Pace;
 use super::requests::Pending;
 use crate::net::ConnId;
 use crate::service::{Feed, LoginId, Session, SessionId};
 
 /// One connection's chat state.
 pub(super) struct Peer {
+    /// The client's address.
+    pub address: SocketAddr,
+    /// Not so where its address has too many: its first request is refused.
+    pub welcome: bool,
+    /// How fast it has asked.
+    pub pace: Pace,
     /// `None` while a worker has it.
     pub session: Option<Box<Session>>,
     /// The request that the worker has.
@@ -44,9 +52,13 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub fn new(conn: ConnId, now: Instant) -> Peer {
+    pub fn new(conn: ConnId, address: SocketAddr, now: Instant) -> Peer {
+        let session = Session { id: session_id(conn), peer: address, identity: None };
         Peer {
-            session: Some(Box::new(Session { id: session_id(conn), identity: None })),
+            address,
+            welcome: true,
+            pace: Pace::default(),
+            session: Some(Box::new(session)),
             pending: None,
             feed: None,
             awaiting: 0,
@@ -69,9 +81,15 @@ impl Peer {
         self.feed.as_deref_mut().filter(|_| matches!(self.log_out, LogOut::No))
     }
 
+    /// Whether its next request may come: none is with a pool, no log-out is
+    /// under way.
+    pub fn takes_requests(&self) -> bool {
+        self.session.is_some() && matches!(self.log_out, LogOut::No)
+    }
+
     /// Whether nothing is under way that will still be answered.
     pub fn is_answered(&self) -> bool {
-        self.session.is_some() && self.awaiting <= 0 && matches!(self.log_out, LogOut::No)
+        self.takes_requests() && self.awaiting <= 0
     }
 }
 

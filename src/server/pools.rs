@@ -1,20 +1,23 @@
 //! The threads that may block: workers for the database, and a small pool for
-//! password hashes, each behind a bounded queue.
+//! password hashes, each behind a bounded queue; in that for passwords each
+//! address waits behind its own.
 //!
 //! Thread: "worker-N" and "password-N"; [`Pools::submit`] is safe to call from
 //! any thread and never blocks.
 
 use std::io;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, TrySendError, bounded};
 use log::error;
 
+use super::fair_queue::{FairQueue, Pushed};
 use super::requests::{REQUEST_TIMEOUT, too_late};
-use crate::model::{Pushed, UserId};
+use crate::model::{Pushed as PushedMessages, UserId};
 use crate::protocol::{Errno, Refusal};
+use crate::service::throttle::Source;
 use crate::service::{Effects, Granted, Handled, Lane, LoginId, Place, Post, Service, Session};
 
 /// How many requests may wait for each worker.
@@ -22,6 +25,10 @@ const QUEUE_PER_WORKER: usize = 1024;
 /// How many logins and registrations may wait for each password thread: some
 /// two seconds' worth.
 const QUEUE_PER_HASHER: usize = 64;
+/// What a login or registration takes of a password thread, for hints.
+const HASH_TIME: Duration = Duration::from_millis(30);
+/// Nobody is told to wait for longer than this and the queue.
+const LONGEST_HINT: Duration = Duration::from_secs(60);
 
 /// Something for a thread that may block.
 pub(super) enum Job {
@@ -30,18 +37,19 @@ pub(super) enum Job {
     /// Answer a login that is granted; the session goes back to its reactor.
     FinishLogin { session: Box<Session>, granted: Box<Granted> },
     /// Read a page of missed messages, passing over what was pushed.
-    ReadPage { login: LoginId, user: UserId, pushed: Box<Pushed> },
+    ReadPage { login: LoginId, user: UserId, pushed: Box<PushedMessages> },
 }
 
 /// Both pools.
 pub(super) struct Pools {
+    service: Arc<Service>,
     /// `None` once stopped.
-    queues: RwLock<Option<Queues>>,
-}
-
-struct Queues {
-    workers: Sender<Job>,
-    hashers: Sender<Job>,
+    workers: RwLock<Option<Sender<Job>>>,
+    hashers: Arc<FairQueue<Source, Job>>,
+    hash_threads: u32,
+    /// When those may come back who found the queue for passwords full: one
+    /// after the other, at the pace at which it is worked off.
+    next_turn: Mutex<Option<Instant>>,
 }
 
 impl Pools {
@@ -52,61 +60,105 @@ impl Pools {
         hashers: u16,
     ) -> io::Result<(Pools, Vec<JoinHandle<()>>)> {
         let mut threads = Vec::new();
-        let mut pool = |name: &str, size: u16, queue: usize| -> io::Result<Sender<Job>> {
-            let (sender, jobs) = bounded(usize::from(size) * queue);
-            for number in 0..size {
-                let worker = Worker { service: service.clone(), jobs: jobs.clone() };
-                let thread = std::thread::Builder::new().name(format!("{name}-{number}"));
-                threads.push(thread.spawn(move || worker.run())?);
-            }
-            Ok(sender)
+        let mut spawn = |name: String, work: Box<dyn FnOnce() + Send>| -> io::Result<()> {
+            threads.push(std::thread::Builder::new().name(name).spawn(work)?);
+            Ok(())
         };
-        let queues = Queues {
-            workers: pool("worker", workers, QUEUE_PER_WORKER)?,
-            hashers: pool("password", hashers, QUEUE_PER_HASHER)?,
+        let (sender, jobs) = bounded::<Job>(usize::from(workers) * QUEUE_PER_WORKER);
+        for number in 0..workers {
+            let (worker, jobs) = (Worker { service: service.clone() }, jobs.clone());
+            let work = move || jobs.iter().for_each(|job| worker.run(job));
+            spawn(format!("worker-{number}"), Box::new(work))?;
+        }
+        let queue = Arc::new(FairQueue::new(usize::from(hashers) * QUEUE_PER_HASHER));
+        for number in 0..hashers {
+            let (worker, queue) = (Worker { service: service.clone() }, queue.clone());
+            let work = move || std::iter::from_fn(|| queue.pop()).for_each(|job| worker.run(job));
+            spawn(format!("password-{number}"), Box::new(work))?;
+        }
+        let pools = Pools {
+            service: service.clone(),
+            workers: RwLock::new(Some(sender)),
+            hashers: queue,
+            hash_threads: hashers.into(),
+            next_turn: Mutex::default(),
         };
-        Ok((Pools { queues: RwLock::new(Some(queues)) }, threads))
+        Ok((pools, threads))
     }
 
     /// Queues a job; gives it back where the queue is full or the pool has
     /// stopped.
     pub fn submit(&self, lane: Lane, job: Job) -> Result<(), Job> {
-        let queues = self.queues.read().expect("a panic ends the process");
-        let Some(queues) = queues.as_ref() else { return Err(job) };
-        let queue = match lane {
-            Lane::Password => &queues.hashers,
-            Lane::Memory | Lane::Database => &queues.workers,
-        };
-        queue.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
-        })
+        match (lane, job) {
+            (Lane::Password, Job::Request { session, payload, submitted }) => {
+                let source = Source::of(session.peer.ip());
+                match self.hashers.push(source, Job::Request { session, payload, submitted }) {
+                    Pushed::Queued => Ok(()),
+                    Pushed::Instead(job) => {
+                        self.give_up(job);
+                        Ok(())
+                    }
+                    Pushed::Refused(job) => Err(job),
+                }
+            }
+            (_, job) => {
+                let workers = self.workers.read().expect(NEVER_POISONED);
+                let Some(workers) = workers.as_ref() else { return Err(job) };
+                workers.try_send(job).map_err(|refused| match refused {
+                    TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+                })
+            }
+        }
+    }
+
+    /// What is said to whoever finds a queue full: when to come back.
+    pub fn refusal(&self, lane: Lane) -> Refusal {
+        let busy = "the server is busy";
+        if lane != Lane::Password {
+            return Refusal::slow_down(busy, Duration::ZERO);
+        }
+        let now = Instant::now();
+        let mut next_turn = self.next_turn.lock().expect(NEVER_POISONED);
+        let turn = next_turn.map_or(now, |at| at.max(now));
+        let wait = turn.duration_since(now).min(LONGEST_HINT);
+        *next_turn = Some(now + wait + HASH_TIME / self.hash_threads.max(1));
+        // Not before those who wait already.
+        let queue = HASH_TIME * u32::try_from(QUEUE_PER_HASHER).unwrap_or(u32::MAX);
+        Refusal::slow_down(busy, queue + wait)
+    }
+
+    /// A job that had to make room.
+    fn give_up(&self, job: Job) {
+        let Job::Request { session, payload, .. } = job else { return };
+        let effects = self.service.refuse(&payload, &self.refusal(Lane::Password));
+        self.service.tell(session.id, Post::Done { session, effects });
     }
 
     /// Lets the threads end once their queues are empty.
     pub fn stop(&self) {
-        *self.queues.write().expect("a panic ends the process") = None;
+        *self.workers.write().expect(NEVER_POISONED) = None;
+        self.hashers.close();
     }
 }
 
+const NEVER_POISONED: &str = "a panic ends the process";
+
 struct Worker {
     service: Arc<Service>,
-    jobs: Receiver<Job>,
 }
 
 impl Worker {
-    fn run(&self) {
-        for job in &self.jobs {
-            match job {
-                Job::Request { session, payload, submitted } => {
-                    self.request(session, &payload, submitted);
-                }
-                Job::FinishLogin { session, granted } => self.finish_login(session, &granted),
-                Job::ReadPage { login, user, pushed } => {
-                    // Counted before the read: a nudge during it counts.
-                    let nudges = self.service.nudges(user);
-                    let page = self.service.read_page(user, &pushed);
-                    self.service.tell(login.session, Post::Page { login, nudges, page });
-                }
+    fn run(&self, job: Job) {
+        match job {
+            Job::Request { session, payload, submitted } => {
+                self.request(session, &payload, submitted);
+            }
+            Job::FinishLogin { session, granted } => self.finish_login(session, &granted),
+            Job::ReadPage { login, user, pushed } => {
+                // Counted before the read: a nudge during it counts.
+                let nudges = self.service.nudges(user);
+                let page = self.service.read_page(user, &pushed);
+                self.service.tell(login.session, Post::Page { login, nudges, page });
             }
         }
     }

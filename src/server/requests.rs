@@ -31,12 +31,25 @@ impl Gateway {
         self.token_arrived(conn);
         let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
         let Some(mut session) = peer.session.take() else { return Flow::Pause };
+        if !peer.welcome {
+            peer.session = Some(session);
+            return self.refuse_unwelcome(io, conn, payload);
+        }
+        let too_fast = self.pace.take(&mut peer.pace, io.now()).err();
+        if let Some(too_fast) = &too_fast
+            && !self.service.is_acknowledgement(payload)
+        {
+            peer.session = Some(session);
+            return self.refuse_too_fast(io, conn, payload, too_fast);
+        }
         peer.asked_at = io.now();
         peer.former_ended = None;
         let lane = match self.service.handle(&mut session, payload, Place::Reactor) {
             Handled::Done(effects) => {
                 peer.session = Some(session);
-                return self.apply(io, conn, effects);
+                let flow = self.apply(io, conn, effects);
+                let Some(too_fast) = too_fast else { return flow };
+                return self.pause(io, conn, &too_fast);
             }
             Handled::Later(lane) => lane,
         };
@@ -48,7 +61,7 @@ impl Gateway {
             return Flow::Pause;
         };
         peer.session = Some(session);
-        let refusal = Refusal::new(Errno::SlowDown, "the server is busy, try again in a moment");
+        let refusal = self.pools.refusal(lane);
         let effects = self.service.refuse(&payload, &refusal);
         self.apply(io, conn, effects)
     }

@@ -1,8 +1,10 @@
 //! Register, log in, and the end of a session.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
-use log::{error, info};
+use log::error;
 
 use super::effects::Effects;
 use super::feed::Ended;
@@ -15,7 +17,7 @@ use crate::bus::Presence;
 use crate::model::{Claim, Credentials, TokenHash, UserId};
 use crate::protocol::reply::{self, Registered};
 use crate::protocol::request::{Account, Login, Proof};
-use crate::protocol::{Errno, MsgId, Refusal};
+use crate::protocol::{Errno, MsgId, Refusal, Request};
 
 /// Who somebody has proved to be.
 pub(super) struct Proved {
@@ -43,13 +45,15 @@ impl Service {
         name: &str,
         password: &str,
     ) -> Result<Handled, Refusal> {
+        let peer = context.peer;
+        self.throttle.registered(peer.ip(), Instant::now());
         let hash = password::hash(password).map_err(|err| {
             error!(target: "account", "{err}");
             store_refusal(&crate::model::StoreError::Internal(err))
         })?;
         let id = self.store.create_user(name, &hash).map_err(|err| store_refusal(&err))?;
         self.known_users.insert(id);
-        info!(target: "account", "user={id} registered");
+        self.throttle.audit(peer.ip(), format_args!("registered user={id} peer={peer}"));
         Ok(Handled::Done(Effects::reply(reply::done(
             MsgId::Register,
             context.seq,
@@ -65,7 +69,7 @@ impl Service {
         context: Context,
         login: Login<'_>,
     ) -> Result<Handled, Refusal> {
-        let proved = self.check_proof(&login)?;
+        let proved = self.prove(session.peer, &login)?;
         let user = proved.user;
         let takeover = login.takeover || proved.token.is_some();
         self.registry.with(user, |slot| {
@@ -94,6 +98,50 @@ impl Service {
         self.finish_login(session, &granted).map(Handled::Done)
     }
 
+    /// Checks a login's proof and keeps account of wrong ones.
+    fn prove(&self, peer: SocketAddr, login: &Login<'_>) -> Result<Proved, Refusal> {
+        let proved = self.check_proof(login);
+        let account = &login.account;
+        match (&proved, &login.proof) {
+            (Ok(_), Proof::Password(_)) => self.throttle.logged_in(peer.ip(), account),
+            (Ok(_), Proof::Token(_)) => {}
+            (Err(refusal), proof) if refusal.errno == Errno::WrongOrTaken => {
+                let by = match proof {
+                    Proof::Password(_) => "password",
+                    Proof::Token(_) => "token",
+                };
+                self.throttle.login_failed(peer.ip(), account, Instant::now());
+                let line = format_args!("login failed {account} peer={peer} by={by}");
+                self.throttle.audit(peer.ip(), line);
+            }
+            (Err(_), _) => {}
+        }
+        proved
+    }
+
+    /// Whether this address may try this now: asked on the reactor, so that
+    /// what may not costs next to nothing, and again when its turn has come.
+    pub(super) fn may_try(&self, peer: SocketAddr, request: &Request<'_>) -> Result<(), Refusal> {
+        let now = Instant::now();
+        let (what, granted) = match request {
+            Request::Login(Login { account, proof: Proof::Password(_), .. }) => (
+                "there were too many wrong passwords from your address",
+                self.throttle.may_log_in(peer.ip(), account, now),
+            ),
+            Request::Register { .. } => (
+                "there were too many registrations from your address",
+                self.throttle.may_register(peer.ip(), now),
+            ),
+            _ => return Ok(()),
+        };
+        granted.map_err(|wait| {
+            let which =
+                if matches!(request, Request::Login(_)) { "logins" } else { "registrations" };
+            self.throttle.audit(peer.ip(), format_args!("throttled {which} peer={peer}"));
+            Refusal::slow_down(what, wait)
+        })
+    }
+
     fn check_proof(&self, login: &Login<'_>) -> Result<Proved, Refusal> {
         let unavailable = |err| store_refusal(&err);
         let credentials = match (&login.proof, &login.account) {
@@ -101,7 +149,6 @@ impl Service {
                 let token = token::hash(text);
                 let name = self.store.token_user(*user, &token).map_err(unavailable)?;
                 let name = name.ok_or_else(|| {
-                    info!(target: "account", "user={user} token refused");
                     Refusal::new(
                         Errno::WrongOrTaken,
                         "this token is not valid (any more), log in with the password",

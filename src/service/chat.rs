@@ -71,7 +71,10 @@ impl Service {
         });
         let members = match members {
             Ok(members) => members,
-            Err(refusal) => return refused_group(context, group, &mid, &refusal),
+            Err(refusal) => {
+                self.audit_refused(identity, context.peer, MsgId::GroupChat, refusal.errno);
+                return refused_group(context, group, &mid, &refusal);
+            }
         };
         let copies = u32::try_from(members.len() - 1).expect("user ids are 31 bits");
         let ticket = Arc::new(GroupTicket::new(session, context.seq, group, copies));

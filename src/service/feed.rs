@@ -167,6 +167,11 @@ impl Feed {
         if self.acks { self.confirmed_to(count.min(self.sent)) } else { Vec::new() }
     }
 
+    /// How many messages were sent and are not confirmed.
+    pub fn unconfirmed_count(&self) -> usize {
+        self.unconfirmed.len()
+    }
+
     fn confirmed_to(&mut self, mark: u64) -> Vec<MessageCopy> {
         let mut delivered = Vec::new();
         while self.unconfirmed.front().is_some_and(|first| first.mark <= mark) {

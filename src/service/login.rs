@@ -2,6 +2,7 @@
 //! announce the presence, end the session that is taken over, then read and
 //! answer.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use log::{info, warn};
@@ -74,7 +75,9 @@ impl Service {
         };
         self.announce(identity);
         if !formers.is_empty() {
-            info!(target: "account", "user={user} takes over from {}", named(&formers, &own));
+            let (peer, formers) = (context.peer, named(&formers, &own));
+            let line = format_args!("takeover user={user} peer={peer} from {formers}");
+            self.throttle.audit(peer.ip(), line);
         }
         let wait = self.end_formers(formers, &successor);
         Ok((granted, wait))
@@ -136,7 +139,7 @@ impl Service {
         if self.registry.with(identity.user, |slot| slot.end_takeover_of(identity.claim.number)) {
             self.flush_held(identity.user);
         }
-        let result = self.answer_login(granted);
+        let result = self.answer_login(granted, session.peer);
         match &result {
             Ok(_) => session.identity = Some(identity.clone()),
             Err(_) => self.end_session(session.id, identity, Ended::default(), Default::default()),
@@ -144,7 +147,7 @@ impl Service {
         result
     }
 
-    fn answer_login(&self, granted: &Granted) -> Result<Effects, Refusal> {
+    fn answer_login(&self, granted: &Granted, peer: SocketAddr) -> Result<Effects, Refusal> {
         let identity = &granted.identity;
         let here = self.registry.session(identity.user);
         if here.is_none_or(|here| here.claim != identity.claim.number) {
@@ -178,7 +181,9 @@ impl Service {
             nudges,
         };
         let proof = if granted.presented.is_some() { "token" } else { "password" };
-        info!(target: "account", "user={user} logged in by={proof} missed={}", login.rows.len());
+        let missed = login.rows.len();
+        let line = format_args!("login user={user} peer={peer} by={proof} missed={missed}");
+        self.throttle.audit(peer.ip(), line);
         Ok(Effects { replies: vec![reply], awaiting: 0, change: Change::LoggedIn(Box::new(login)) })
     }
 

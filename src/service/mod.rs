@@ -32,6 +32,7 @@ pub mod nudge;
 pub mod offline_writer;
 mod outgoing;
 pub mod password;
+pub mod rate;
 pub mod registry;
 pub mod releaser;
 pub mod router;
@@ -40,6 +41,7 @@ pub mod settlement;
 pub mod slot;
 pub mod stop;
 pub mod takeover;
+pub mod throttle;
 pub mod token;
 pub mod token_keeper;
 
@@ -69,6 +71,7 @@ use known_users::KnownUsers;
 use offline_writer::OfflineWriter;
 use releaser::Releaser;
 use settlement::Outcomes;
+use throttle::{Throttle, TryLimits};
 use token_keeper::TokenKeeper;
 
 /// What the service is told at start.
@@ -86,6 +89,8 @@ pub struct Settings {
     pub handover_timeout: Duration,
     /// How many copies may wait for the offline writer.
     pub offline_queue: usize,
+    /// How often logins and registrations may be tried.
+    pub tries: TryLimits,
 }
 
 /// One server's chat service, shared by all of its threads.
@@ -103,6 +108,7 @@ pub struct Service {
     writer: OfflineWriter,
     releaser: Releaser,
     token_keeper: TokenKeeper,
+    throttle: Throttle,
     mailboxes: OnceLock<Vec<Box<dyn Mailbox>>>,
     /// The other servers that live, as the claims thread last saw them.
     peers: RwLock<Vec<ServerId>>,
@@ -139,6 +145,7 @@ impl Service {
         bus: Arc<dyn Bus>,
     ) -> Arc<Service> {
         let writer = OfflineWriter::new(settings.offline_queue);
+        let throttle = Throttle::new(settings.tries);
         Arc::new_cyclic(|this| Service {
             this: this.clone(),
             settings,
@@ -151,6 +158,7 @@ impl Service {
             writer,
             releaser: Releaser::new(),
             token_keeper: TokenKeeper::new(),
+            throttle,
             mailboxes: OnceLock::new(),
             peers: RwLock::new(Vec::new()),
             handovers: AtomicU64::new(random_positive().unsigned_abs()),
@@ -181,6 +189,11 @@ impl Service {
     /// This server's present epoch.
     pub fn epoch(&self) -> i64 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Who has tried too often, and the audit log.
+    pub fn throttle(&self) -> &Throttle {
+        &self.throttle
     }
 
     /// This server's name.

@@ -1,5 +1,7 @@
 //! From a payload to its handler, and on which threads a handler runs.
 
+use std::net::SocketAddr;
+
 use super::effects::Effects;
 use super::session::{Identity, Session};
 use super::{Change, Service};
@@ -71,6 +73,8 @@ enum NeedsLogin {
 pub(super) struct Context {
     /// To be echoed.
     pub seq: Option<u64>,
+    /// The client's address.
+    pub peer: SocketAddr,
     /// Where the handler runs.
     pub place: Place,
 }
@@ -85,6 +89,12 @@ impl Service {
             Ok(handled) => handled,
             Err(reply) => Handled::Done(Effects::reply(reply)),
         }
+    }
+
+    /// Whether a payload is a RECV_ACK_MSG, which has no answer.
+    pub fn is_acknowledgement(&self, payload: &[u8]) -> bool {
+        let raw = RawRequest::read(payload);
+        raw.is_ok_and(|raw| matches!(known_msgid(&raw), Ok(MsgId::RecvAck)))
     }
 
     /// Answers a payload that is not going to be handled.
@@ -136,6 +146,7 @@ impl Service {
             && msgid != MsgId::Login
             && id.get() != identity.user.to_string()
         {
+            self.audit_refused(identity, session.peer, msgid, Errno::NotYours);
             return Err(refused(Refusal::new(
                 Errno::NotYours,
                 format!("id is not yours: you are {}, leave it out or send that", identity.user),
@@ -147,10 +158,11 @@ impl Service {
                 "this connection is logged in already: log out first",
             )));
         }
+        self.may_try(session.peer, &request).map_err(refused)?;
         if place == Place::Reactor && lane != Lane::Memory {
             return Ok(Handled::Later(lane));
         }
-        let context = Context { seq, place };
+        let context = Context { seq, peer: session.peer, place };
         match (request, session.identity.as_ref()) {
             (Request::Ping, _) => Ok(done(MsgId::Ping, seq)),
             (Request::Login(login), _) => self.login(session, context, login).map_err(refused),
@@ -158,7 +170,11 @@ impl Service {
                 self.register(context, &name, &password).map_err(refused)
             }
             (request, Some(identity)) => {
-                self.handle_of_user(session, identity, context, request).map_err(refused)
+                let handled = self.handle_of_user(session, identity, context, request);
+                handled.map_err(|refusal| {
+                    self.audit_refused(identity, session.peer, msgid, refusal.errno);
+                    refused(refusal)
+                })
             }
             // Only Login, Register and Ping get here without an identity.
             (_, None) => Err(refused(Refusal::new(Errno::NotLoggedIn, "log in first"))),
@@ -173,10 +189,14 @@ impl Service {
         request: Request<'_>,
     ) -> Result<Handled, Refusal> {
         match request {
-            Request::Logout => Ok(Handled::Done(Effects {
-                change: Change::LogOut(reply::done(MsgId::Logout, context.seq, Nothing {})),
-                ..Effects::default()
-            })),
+            Request::Logout => {
+                let (user, peer) = (identity.user, session.peer);
+                self.throttle.audit(peer.ip(), format_args!("logout user={user} peer={peer}"));
+                Ok(Handled::Done(Effects {
+                    change: Change::LogOut(reply::done(MsgId::Logout, context.seq, Nothing {})),
+                    ..Effects::default()
+                }))
+            }
             Request::OneChat { to, chat } => {
                 Ok(self.one_chat(session.id, identity, context, to, chat))
             }
@@ -198,6 +218,29 @@ impl Service {
             Request::Ping | Request::Login(_) | Request::Register { .. } => {
                 Err(Refusal::new(Errno::Internal, "this request was routed wrongly"))
             }
+        }
+    }
+}
+
+impl Service {
+    /// Notes in the audit log what somebody asked for without a right to it.
+    pub(super) fn audit_refused(
+        &self,
+        identity: &Identity,
+        peer: SocketAddr,
+        msgid: MsgId,
+        errno: Errno,
+    ) {
+        let of_group = matches!(msgid, MsgId::GroupChat | MsgId::DelGroup);
+        let is_right = match errno {
+            Errno::NotYours | Errno::NotPermitted => true,
+            Errno::NotRelated => of_group,
+            _ => false,
+        };
+        if is_right {
+            let (user, number, errno) = (identity.user, msgid.number(), errno as u8);
+            let line = format_args!("refused user={user} peer={peer} msgid={number} errno={errno}");
+            self.throttle.audit(peer.ip(), line);
         }
     }
 }

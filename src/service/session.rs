@@ -1,5 +1,6 @@
 //! Sessions as the service sees them, and what it posts to their reactors.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub struct LoginId {
 pub struct Session {
     /// The connection.
     pub id: SessionId,
+    /// The client's address.
+    pub peer: SocketAddr,
     /// Who is logged in, if anybody is.
     pub identity: Option<Identity>,
 }

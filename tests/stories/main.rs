@@ -26,5 +26,6 @@ mod register;
 mod resume;
 mod shutdown;
 mod startup;
+mod throttling;
 mod tokens;
 mod unconfirmed;

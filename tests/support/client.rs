@@ -5,7 +5,7 @@
 //! carries `errno`, and `errmsg` where it is not 0.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -78,8 +78,18 @@ impl TestClient {
     /// Connects to a server or to nginx.
     #[track_caller]
     pub fn connect(address: SocketAddr) -> TestClient {
+        TestClient::over(Wire::connect(address))
+    }
+
+    /// Connects from another address of this machine, such as 127.0.0.2.
+    #[track_caller]
+    pub fn connect_from(from: IpAddr, to: SocketAddr) -> TestClient {
+        TestClient::over(Wire::connect_from(from, to))
+    }
+
+    fn over(wire: Wire) -> TestClient {
         TestClient {
-            wire: Wire::connect(address),
+            wire,
             person: None,
             welcome: Value::Null,
             pushes: VecDeque::new(),

@@ -1,10 +1,11 @@
 //! Bytes and frames on one TCP connection: 4-byte big-endian length, then JSON.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 /// What reading came to.
 #[derive(Debug)]
@@ -30,6 +31,15 @@ impl Wire {
         let stream = TcpStream::connect(address)
             .unwrap_or_else(|e| panic!("cannot connect to {address}: {e}"));
         Wire::over(stream)
+    }
+
+    /// Connects from another address of this machine.
+    #[track_caller]
+    pub fn connect_from(from: IpAddr, to: SocketAddr) -> Wire {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
+        socket.connect(&to.into()).unwrap_or_else(|e| panic!("cannot connect to {to}: {e}"));
+        Wire::over(socket.into())
     }
 
     /// A connection that was made already.

@@ -1,0 +1,121 @@
+//! A gateway's side of limits: who may stay connected, and how fast a
+//! connection may ask.
+//!
+//! Thread: its reactor's.
+
+use std::net::SocketAddr;
+
+use log::debug;
+
+use super::admission::Admitted;
+use super::gateway::{Gateway, Timer, timer_key};
+use super::pace::TooFast;
+use crate::net::{CloseReason, ConnId, Flow, Io};
+use crate::protocol::{Errno, Refusal, reply};
+
+impl Gateway {
+    /// Counts a new connection in. `None`: there are too many by far.
+    /// Otherwise whether it may do anything but hear that it is one too many.
+    pub(super) fn admit(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnId,
+        address: SocketAddr,
+    ) -> Option<bool> {
+        let admitted = self.admission.enter(address.ip());
+        if admitted != Admitted::Yes {
+            let line = format_args!("throttled connections peer={address}");
+            self.service.throttle().audit(address.ip(), line);
+        }
+        match admitted {
+            Admitted::Yes => Some(true),
+            Admitted::TellTooMany => Some(false),
+            Admitted::No => {
+                io.close(conn, CloseReason::Handler("too many connections"));
+                None
+            }
+        }
+    }
+
+    /// Nobody is logged in on this connection (any more). Where that is so on
+    /// too many the oldest of them gives way, so that those who only wait keep
+    /// nobody out who comes to log in.
+    pub(super) fn anonymous(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        self.anonymous.insert(conn.serial);
+        if self.max_anonymous == 0 || self.anonymous.len() <= self.max_anonymous {
+            return;
+        }
+        let idle = self.anonymous.iter().copied().find(|serial| {
+            let oldest = ConnId { serial: *serial, ..conn };
+            // One whose request a pool has is not only waiting.
+            self.peers.get(&oldest).is_some_and(|peer| peer.is_answered())
+        });
+        let Some(serial) = idle else { return };
+        self.anonymous.remove(&serial);
+        let oldest = ConnId { serial, ..conn };
+        debug!(target: "gateway", "conn={oldest} gives way: too many are not logged in");
+        self.turn_away(io, oldest, "too many connections wait to log in: try again in a moment");
+    }
+
+    /// Closes a connection, with an ERROR_MSG where it has said how it speaks.
+    pub(super) fn turn_away(&mut self, io: &mut Io<'_>, conn: ConnId, why: &'static str) {
+        let refusal = Refusal::new(Errno::SlowDown, why);
+        match io.send(conn, &reply::error(None, &refusal)) {
+            Some(_) => io.finish(conn, CloseReason::Handler(why)),
+            None => io.close(conn, CloseReason::Handler(why)),
+        }
+    }
+
+    /// The first request of a connection that is one too many.
+    pub(super) fn refuse_unwelcome(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnId,
+        payload: &[u8],
+    ) -> Flow {
+        let refusal = Refusal::new(
+            Errno::SlowDown,
+            "there are too many connections from your address: close one and try again",
+        );
+        let effects = self.service.refuse(payload, &refusal);
+        self.apply(io, conn, effects);
+        io.finish(conn, CloseReason::Handler("too many connections from its address"));
+        Flow::Pause
+    }
+
+    /// A request came too fast: refuses it and does not listen for a while.
+    pub(super) fn refuse_too_fast(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnId,
+        payload: &[u8],
+        too_fast: &TooFast,
+    ) -> Flow {
+        if too_fast.is_news
+            && let Some(peer) = self.peers.get(&conn)
+        {
+            let address = peer.address;
+            let user = peer.feed.as_ref().map_or(0, |feed| feed.identity.user.0);
+            let line = format_args!("throttled requests user={user} peer={address}");
+            self.service.throttle().audit(address.ip(), line);
+        }
+        let refusal = Refusal::slow_down("you are sending too fast", too_fast.wait);
+        let effects = self.service.refuse(payload, &refusal);
+        self.apply(io, conn, effects);
+        self.pause(io, conn, too_fast)
+    }
+
+    /// Does not listen to a connection for a while.
+    pub(super) fn pause(&mut self, io: &mut Io<'_>, conn: ConnId, too_fast: &TooFast) -> Flow {
+        io.set_timer(io.now() + too_fast.pause, timer_key(conn, Timer::Pause));
+        Flow::Pause
+    }
+
+    /// A connection that had asked too fast is listened to again, unless its
+    /// request is with a pool.
+    pub(super) fn pause_over(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        if self.peers.get(&conn).is_some_and(super::peer::Peer::takes_requests) {
+            io.resume(conn);
+        }
+    }
+}
