@@ -21,6 +21,7 @@ pub mod handle;
 pub mod handler;
 pub mod io;
 mod outbound;
+pub mod proxy_header;
 pub mod reactor;
 mod timers;
 

@@ -6,6 +6,7 @@ mod codec;
 mod fairness;
 mod mailbox;
 mod outbound;
+mod proxy_header;
 mod reading;
 mod support;
 mod timers;
