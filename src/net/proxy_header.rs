@@ -89,6 +89,11 @@ pub fn parse(input: &[u8]) -> Parsed {
     }
 }
 
+/// Whether these first bytes of a connection are surely meant as a header.
+pub(super) fn looks_like_header(input: &[u8]) -> bool {
+    input.starts_with(V1_SIGNATURE) || input.starts_with(V2_SIGNATURE)
+}
+
 /// Whether all that has come of the signature is right.
 fn begins_with(input: &[u8], signature: &[u8]) -> bool {
     let came = input.len().min(signature.len());
