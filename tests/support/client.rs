@@ -78,8 +78,13 @@ impl TestClient {
     /// Connects to a server or to nginx.
     #[track_caller]
     pub fn connect(address: SocketAddr) -> TestClient {
+        TestClient::over(Wire::connect(address))
+    }
+
+    /// Talks over a connection that was made already.
+    pub fn over(wire: Wire) -> TestClient {
         TestClient {
-            wire: Wire::connect(address),
+            wire,
             person: None,
             welcome: Value::Null,
             pushes: VecDeque::new(),
