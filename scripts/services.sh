@@ -9,7 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib.sh
 source "$here/lib.sh"
 
-readonly NGINX_TEMPLATE="$here/../nginx/nginx.conf"
+readonly NGINX_TEMPLATES="$here/../nginx"
 readonly STREAM_MODULE=/usr/lib/nginx/modules/ngx_stream_module.so
 readonly START_SECONDS=30
 readonly STOP_SECONDS=15
@@ -27,9 +27,11 @@ usage:
   services.sh status DIR     what runs there: state=answers, silent (it runs, but
       does not answer), left (only children of a killed one) or down; exit code 0
       for the first, else 1
-  services.sh nginx-conf --listen P --dir DIR SERVER…
-      Prints a private configuration, made from nginx/nginx.conf, that balances
-      port P of 127.0.0.1 over the servers (HOST:PORT each).
+  services.sh nginx-conf --listen P --dir DIR [--variant V] SERVER…
+      Prints a private configuration that balances port P of 127.0.0.1 over the
+      servers (HOST:PORT each). V: plain (nginx/nginx.conf, the default),
+      proxy-protocol (nginx/nginx-proxy-protocol.conf), or tls
+      (nginx/nginx-tls.conf) with --certificate FILE and --key FILE.
   services.sh check          names the Debian packages that are missing; exit code 1
   services.sh install        installs them (as root), starting no system service
 TXT
@@ -464,13 +466,14 @@ only_new_workers() {
 # ---- nginx-conf ----
 
 nginx_conf() {
-  local listen="" servers=()
+  local listen="" variant=plain certificate="" key="" template servers=()
   dir=""
   while (($#)); do
     case $1 in
-      --listen | --dir)
+      --listen | --dir | --variant | --certificate | --key)
         [[ $# -ge 2 ]] || usage_error "$1 needs a value"
-        [[ $1 == --listen ]] && listen=$2 || dir=$2
+        # The option is called as the variable that it sets.
+        printf -v "${1#--}" %s "$2"
         shift
         ;;
       -*) usage_error "unknown option: $1" ;;
@@ -482,19 +485,34 @@ nginx_conf() {
   is_port "$listen" || usage_error "--listen needs a port"
   [[ -n $dir ]] || usage_error "--dir is missing"
   ((${#servers[@]})) || usage_error "no server given"
+  case $variant in
+    plain) template=nginx.conf ;;
+    proxy-protocol | tls) template=nginx-$variant.conf ;;
+    *) usage_error "no such variant: $variant (plain, proxy-protocol or tls)" ;;
+  esac
+  if [[ $variant == tls ]]; then
+    [[ -n $certificate && -n $key ]] || usage_error "tls needs --certificate FILE and --key FILE"
+    [[ -r $certificate && -r $key ]] || die "cannot read $certificate or $key"
+    # Relative ones would be looked for beside the configuration.
+    certificate=$(realpath "$certificate") key=$(realpath "$key")
+  else
+    [[ -z $certificate$key ]] || usage_error "--certificate and --key are for --variant tls"
+  fi
   mkdir -p "$dir"
   dir=$(cd "$dir" && pwd)
   # A built-in stream module is not to be loaded.
   local module=load
   [[ -e $STREAM_MODULE ]] || module=""
   awk -v listen="127.0.0.1:$listen" -v dir="$dir" -v servers="${servers[*]}" -v module="$module" \
-    -v files="$(ulimit -Hn)" '
+    -v certificate="$certificate" -v key="$key" -v files="$(ulimit -Hn)" '
     /^load_module / && module == "" { next }
     /^user / { next }
     /^pid / { print "pid " dir "/nginx.pid;"; next }
     /^error_log / { print "error_log " dir "/log notice;"; next }
     /^worker_rlimit_nofile / && files != "unlimited" && files + 0 < $2 + 0 { $2 = files ";" }
     /^worker_processes / { print "worker_processes 2;"; next }
+    /^ *ssl_certificate / { $0 = "        ssl_certificate " certificate ";" }
+    /^ *ssl_certificate_key / { $0 = "        ssl_certificate_key " key ";" }
     /^ *access_log / { sub(/access_log [^ ;]+/, "access_log " dir "/access.log") }
     /^ *listen / { sub(/listen [^ ;]+/, "listen " listen) }
     /^ *server [^{]*;/ {
@@ -506,7 +524,7 @@ nginx_conf() {
       next
     }
     { print }
-  ' "$NGINX_TEMPLATE"
+  ' "$NGINX_TEMPLATES/$template"
 }
 
 case ${1:-help} in

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::net::TrustedProxies;
+
 /// A clustered chat server. With no flags it keeps everything in an embedded
 /// SQLite file; with --database mysql://… and --redis redis://… it is a member
 /// of a cluster.
@@ -86,6 +88,21 @@ pub struct Config {
     /// server has 2 s more, in seconds
     #[arg(long, env = "CHAT_ACK_TIMEOUT", value_name = "S", default_value = "5", value_parser = seconds)]
     pub ack_timeout: Duration,
+
+    /// Expect of every connection from --trusted-proxies that it begins with a
+    /// PROXY header, version 1 or 2, which names the client
+    #[arg(long, env = "CHAT_PROXY_PROTOCOL", value_parser = clap::builder::BoolishValueParser::new())]
+    pub proxy_protocol: bool,
+
+    /// With --proxy-protocol: addresses and networks of the proxies, with commas
+    /// between them
+    #[arg(
+        long,
+        env = "CHAT_TRUSTED_PROXIES",
+        value_name = "LIST",
+        default_value = "127.0.0.1,::1"
+    )]
+    pub trusted_proxies: TrustedProxies,
 
     /// How many messages may wait for the database before senders are told to slow down
     #[arg(long, env = "CHAT_OFFLINE_QUEUE", value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..))]
@@ -280,6 +297,8 @@ mod tests {
             &["127.0.0.1", "6000", "--database", "postgres://x"],
             &["127.0.0.1", "6000", "--idle-timeout", "-1"],
             &["127.0.0.1", "6000", "--max-frame", "16777216"],
+            &["127.0.0.1", "6000", "--trusted-proxies", "localhost"],
+            &["127.0.0.1", "6000", "--proxy-protocol", "--trusted-proxies", "10.0.0.0/33"],
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
@@ -287,6 +306,20 @@ mod tests {
         assert!(redis_alone.check().unwrap_err().contains("--database mysql"));
         let wildcard = parse(&["0.0.0.0", "6000", "--database", "mysql://h/d"]).unwrap();
         assert!(wildcard.check().unwrap_err().contains("--server-id"));
+    }
+
+    #[test]
+    fn proxies_are_trusted_only_when_that_is_asked_for() {
+        let plain = parse(&["127.0.0.1", "6000"]).unwrap();
+        assert!(!plain.proxy_protocol);
+        // A list without the flag does nothing, and does no harm.
+        let list = parse(&["127.0.0.1", "6000", "--trusted-proxies", "10.0.0.0/8"]).unwrap();
+        assert!(!list.proxy_protocol && list.check().is_ok());
+        let on = parse(&["127.0.0.1", "6000", "--proxy-protocol"]).unwrap();
+        assert!(on.proxy_protocol);
+        assert_eq!(on.trusted_proxies.to_string(), "127.0.0.1, ::1");
+        let bad = parse(&["127.0.0.1", "6000", "--trusted-proxies", "10.0.0.1,proxy"]);
+        assert!(bad.unwrap_err().to_string().contains("'proxy' is neither an address nor"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::TrustedProxies;
+
 /// The limits of one reactor.
 #[derive(Debug, Clone)]
 pub struct ReactorConfig {
@@ -29,6 +31,10 @@ pub struct ReactorConfig {
     /// How long a connection that has sent its last byte waits for the peer to
     /// close, so that a reset does not overtake that byte.
     pub linger_timeout: Duration,
+    /// Who begins each connection with a PROXY header; `None`: nobody.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// How long that header may take.
+    pub proxy_header_timeout: Duration,
 }
 
 impl Default for ReactorConfig {
@@ -42,6 +48,8 @@ impl Default for ReactorConfig {
             write_timeout: Duration::from_secs(10),
             half_close_timeout: Duration::from_secs(5),
             linger_timeout: Duration::from_secs(1),
+            trusted_proxies: None,
+            proxy_header_timeout: Duration::from_secs(5),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Thread: its reactor's; never shared.
 //! Invariants:
-//! - A phase is only ever left forwards: open, finishing, lingering, closing.
+//! - A phase is only ever left forwards: awaiting its PROXY header, open,
+//!   finishing, lingering, closing.
 //! - Buffers exist only while they hold bytes.
 //! - `readable` is cleared by nothing but `WouldBlock`: events come once.
 
@@ -31,7 +32,12 @@ pub(super) type Connections = HashMap<Serial, Connection, BuildHasherDefault<Ser
 pub(super) struct Connection {
     pub id: ConnId,
     pub stream: TcpStream,
+    /// The client, by its proxy's word if that is trusted.
     pub peer: SocketAddr,
+    /// A proxy has introduced it.
+    pub by_proxy: bool,
+    /// The handler was told of it, and so will be of its end.
+    pub told_open: bool,
     pub phase: Phase,
     /// Known from the first byte on.
     pub codec: Option<Box<dyn Codec>>,
@@ -77,6 +83,8 @@ pub(super) struct Connection {
 /// How far a connection has come.
 #[derive(Debug)]
 pub(super) enum Phase {
+    /// A trusted proxy has connected and has until `deadline` to say for whom.
+    AwaitingHeader { deadline: Instant },
     /// Frames come and go.
     Open,
     /// No more frames; what is queued is written until `deadline`.
@@ -108,6 +116,8 @@ impl Connection {
             id,
             stream,
             peer,
+            by_proxy: false,
+            told_open: false,
             phase: Phase::Open,
             codec: None,
             inbound: Inbound::default(),
@@ -156,6 +166,7 @@ impl Connection {
     /// Whether a turn would read this connection's socket if it had something.
     pub(super) fn wants_bytes(&self) -> bool {
         match self.phase {
+            Phase::AwaitingHeader { .. } => self.eof_at.is_none(),
             Phase::Open => !self.paused && self.eof_at.is_none(),
             Phase::Lingering { .. } => true,
             Phase::Finishing { .. } | Phase::Closing { .. } => false,
@@ -239,6 +250,9 @@ impl Connection {
         now: Instant,
     ) -> Option<(Instant, Option<CloseReason>)> {
         match self.phase {
+            Phase::AwaitingHeader { deadline } => {
+                return Some(self.header_deadline(deadline, config.proxy_header_timeout));
+            }
             Phase::Finishing { deadline, .. } | Phase::Lingering { deadline, .. } => {
                 return Some((deadline, None));
             }

@@ -11,17 +11,16 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use log::{debug, error, info, warn};
+use mio::Poll;
 use mio::event::Event;
-use mio::net::TcpStream;
-use mio::{Interest, Poll};
 
 use super::config::ReactorConfig;
-use super::connection::{Connection, Connections, Phase, ReadOutcome, Serial, token};
+use super::connection::{Connection, Connections, Phase, ReadOutcome, Serial};
 use super::outbound::{BufferPool, Payload};
 use super::timers::Timers;
 use super::{CloseReason, ConnId};
@@ -41,7 +40,7 @@ pub(super) struct Core {
     /// The time of this turn.
     pub now: Instant,
     pub connections: Connections,
-    next_serial: Serial,
+    pub next_serial: Serial,
     /// Connections with something to read or to decode; served in turn.
     pub run_queue: VecDeque<Serial>,
     /// Connections to be flushed at the end of the turn.
@@ -55,6 +54,8 @@ pub(super) struct Core {
     pub pool: BufferPool,
     /// Set when the reactor was told to end: no more frames.
     pub shutdown_at: Option<Instant>,
+    /// When a PROXY header that nobody expected was last told at info.
+    pub stray_header_at: Option<Instant>,
 }
 
 impl Core {
@@ -73,6 +74,7 @@ impl Core {
             alarms: Timers::new(),
             pool: BufferPool::default(),
             shutdown_at: None,
+            stray_header_at: None,
         }
     }
 
@@ -84,26 +86,6 @@ impl Core {
     /// When the next turn has work at the latest.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         [self.timers.next(), self.alarms.next(), self.shutdown_at].into_iter().flatten().min()
-    }
-
-    /// Owns a connection from now on; `None`: it could not be watched, or the
-    /// reactor is ending.
-    pub(super) fn open(&mut self, mut stream: TcpStream, peer: SocketAddr) -> Option<ConnId> {
-        if self.shutdown_at.is_some() {
-            return None;
-        }
-        let serial = self.next_serial;
-        let id = ConnId { reactor: self.index, serial };
-        let registry = self.poll.registry();
-        if let Err(e) = registry.register(&mut stream, token(serial), Interest::READABLE) {
-            error!(target: "reactor", "conn={id} peer={peer} cannot be watched: err={e}");
-            return None;
-        }
-        self.next_serial = serial.checked_add(1).expect("2^64 connections take centuries");
-        let connection = Connection::new(id, stream, peer, &self.config, self.now);
-        self.connections.insert(serial, connection);
-        self.arm(serial);
-        Some(id)
     }
 
     /// The connection, unless it is gone or going.
@@ -233,7 +215,7 @@ impl Core {
         let Some(conn) = self.get(id) else { return };
         let reason = match &conn.phase {
             Phase::Finishing { reason, .. } | Phase::Lingering { reason, .. } => reason.clone(),
-            Phase::Open | Phase::Closing { .. } => otherwise,
+            Phase::AwaitingHeader { .. } | Phase::Open | Phase::Closing { .. } => otherwise,
         };
         self.close(id, reason);
     }
@@ -344,7 +326,8 @@ impl Core {
         }
     }
 
-    /// Frees a closed connection and says why it ended.
+    /// Frees a closed connection and says why it ended, if the handler knows
+    /// of it.
     pub(super) fn remove(&mut self, serial: Serial) -> Option<(ConnId, CloseReason)> {
         let mut conn = self.connections.remove(&serial)?;
         conn.release(&mut self.pool);
@@ -354,16 +337,18 @@ impl Core {
         let Phase::Closing { reason } = conn.phase else { return None };
         let (id, peer) = (conn.id, conn.peer);
         match reason {
-            CloseReason::SlowReader { .. } | CloseReason::WriteStalled(_) => {
+            CloseReason::SlowReader { .. }
+            | CloseReason::WriteStalled(_)
+            | CloseReason::ProxyHeader(_) => {
                 info!(target: "reactor", "conn={id} peer={peer} closed: {reason}");
             }
             _ => debug!(target: "reactor", "conn={id} peer={peer} closed: {reason}"),
         }
-        Some((id, reason))
+        conn.told_open.then_some((id, reason))
     }
 
     /// Sees to it that an alarm rings no later than the connection's deadline.
-    fn arm(&mut self, serial: Serial) {
+    pub(super) fn arm(&mut self, serial: Serial) {
         let Some(conn) = self.connections.get_mut(&serial) else { return };
         let Some((at, _)) = conn.deadline(&self.config, self.now) else { return };
         if conn.armed.is_some_and(|armed| armed <= at) {

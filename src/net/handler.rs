@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::proxy_header::ProxyHeaderError;
 use super::{CodecError, ConnId, Io};
 
 /// Whether a connection's further frames may come now.
@@ -50,6 +51,10 @@ pub enum CloseReason {
     /// The handler asked for it.
     #[error("{0}")]
     Handler(&'static str),
+    /// A trusted proxy did not say for whom it connects. The handler, which
+    /// was not told of the connection, never sees this.
+    #[error("{0}")]
+    ProxyHeader(ProxyHeaderError),
     /// The reactor is shutting down.
     #[error("the server is stopping")]
     Shutdown,
@@ -60,7 +65,8 @@ pub trait Handler: Send + 'static {
     /// What other threads post to this handler through the reactor's handle.
     type Message: Send + 'static;
 
-    /// A connection was accepted and is registered.
+    /// A connection was accepted and is registered. `peer` is the client: of a
+    /// connection that a trusted proxy has made, whom its PROXY header names.
     fn on_open(&mut self, io: &mut Io<'_>, conn: ConnId, peer: SocketAddr);
 
     /// One frame's payload came. Frames of one connection come in order.

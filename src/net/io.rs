@@ -92,17 +92,18 @@ impl<'a> Io<'a> {
         self.core.now
     }
 
-    /// The connection's other end.
+    /// The connection's other end, as [`on_open`](super::Handler::on_open) told.
     #[must_use]
     pub fn peer(&self, conn: ConnId) -> Option<SocketAddr> {
         self.core.peek(conn).map(|c| c.peer)
     }
 
-    /// Every connection that is not closed, in no order; those that finish
-    /// are among them.
+    /// Every connection that was opened and is not closed, in no order; those
+    /// that finish are among them.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnId> {
-        self.core.connections.values().filter(|c| !c.is_closing()).map(|c| c.id).collect()
+        let known = self.core.connections.values().filter(|c| c.told_open && !c.is_closing());
+        known.map(|c| c.id).collect()
     }
 
     /// Alarms in the heap, stale ones among them.

@@ -20,9 +20,12 @@ mod core;
 pub mod handle;
 pub mod handler;
 pub mod io;
+mod opening;
 mod outbound;
+pub mod proxy_header;
 pub mod reactor;
 mod timers;
+pub mod trusted_proxies;
 
 #[cfg(test)]
 mod tests;
@@ -35,3 +38,4 @@ pub use handle::{PostError, ReactorHandle};
 pub use handler::{CloseReason, Flow, Handler};
 pub use io::Io;
 pub use reactor::Reactor;
+pub use trusted_proxies::TrustedProxies;

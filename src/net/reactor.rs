@@ -23,9 +23,10 @@ use mio::{Events, Poll, Token, Waker};
 
 use super::codec::CodecError;
 use super::config::ReactorConfig;
-use super::connection::{Inbound, Phase, ReadOutcome, Serial};
+use super::connection::{Connection, Inbound, Phase, ReadOutcome, Serial};
 use super::core::Core;
 use super::handle::{Command, Doorbell, ReactorHandle};
+use super::opening::Introduction;
 use super::{CloseReason, ConnId, Flow, Handler, Io};
 
 /// Serials start at 1, so 0 is free for the waker.
@@ -164,6 +165,7 @@ impl<H: Handler> Reactor<H> {
                 let before = self.core.shutdown_at;
                 self.core.shutdown_at = Some(before.map_or(deadline, |at| at.min(deadline)));
                 if before.is_none() {
+                    self.core.close_all_unintroduced();
                     handler.on_shutdown(&mut Io::new(&mut self.core));
                 }
             }
@@ -185,11 +187,13 @@ impl<H: Handler> Reactor<H> {
             if let Phase::Lingering { .. } = conn.phase {
                 return self.core.discard(id, &mut self.scratch);
             }
-            if !conn.is_open() || conn.paused || self.core.shutdown_at.is_some() {
+            if !conn.is_heard() || self.core.shutdown_at.is_some() {
                 return;
             }
             let stop = if conn.undecoded {
                 self.decode_buffered(handler, id, &mut budget)
+            } else if conn.eof_at.is_some() && conn.awaits_header() {
+                return self.core.close_unintroduced(id);
             } else if conn.eof_at.is_some() {
                 if !mem::replace(&mut conn.half_close_told, true) {
                     handler.on_half_close(&mut Io::new(&mut self.core), id);
@@ -261,7 +265,7 @@ impl<H: Handler> Reactor<H> {
     /// Leaves the rest of an input with its connection, if that still wants it.
     fn keep(&mut self, id: ConnId, mut inbound: Inbound, stop: &Stop) {
         match self.core.connections.get_mut(&id.serial) {
-            Some(conn) if conn.is_open() => {
+            Some(conn) if conn.is_open() || conn.awaits_header() => {
                 conn.undecoded = *stop != Stop::Incomplete && inbound.len() > 0;
                 conn.inbound = inbound;
             }
@@ -280,6 +284,16 @@ impl<H: Handler> Reactor<H> {
     ) -> (usize, Stop) {
         let max_frame = core.config.max_frame;
         let mut used = 0;
+        if core.peek(id).is_some_and(Connection::awaits_header) {
+            match core.introduce(id, input) {
+                Introduction::Incomplete => return (0, Stop::Incomplete),
+                Introduction::Refused => return (0, Stop::Unwanted),
+                Introduction::Done { peer, consumed } => {
+                    handler.on_open(&mut Io::new(core), id, peer);
+                    used = consumed;
+                }
+            }
+        }
         loop {
             let Some(conn) = core.get(id).filter(|c| c.is_open() && !c.paused) else {
                 return (used, Stop::Unwanted);
@@ -302,6 +316,7 @@ impl<H: Handler> Reactor<H> {
                     }
                 }
                 Err(error @ CodecError::UnknownDialect(_)) => {
+                    core.hint_at_stray_header(id, rest);
                     core.close(id, CloseReason::Codec(error));
                     return (used, Stop::Unwanted);
                 }

@@ -268,6 +268,7 @@ fn reactor_config(config: &Config) -> ReactorConfig {
         write_timeout: config.write_timeout,
         // Long enough for what is under way to another server to be settled.
         half_close_timeout: config.ack_timeout + HANDOVER_GRACE + HALF_CLOSE_GRACE,
+        trusted_proxies: config.proxy_protocol.then(|| config.trusted_proxies.clone()),
         ..ReactorConfig::default()
     }
 }

@@ -87,7 +87,8 @@ impl TestClient {
         TestClient::over(Wire::connect_from(from, to))
     }
 
-    fn over(wire: Wire) -> TestClient {
+    /// Talks over a connection that was made already.
+    pub fn over(wire: Wire) -> TestClient {
         TestClient {
             wire,
             person: None,

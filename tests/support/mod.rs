@@ -8,7 +8,7 @@
 //! door.rs      an address to connect to; registers people and logs them in
 //! client.rs    one framed connection: requests, replies, pushes
 //! talk.rs      what people do on it: chat, befriend, join groups
-//! wire.rs      bytes and frames
+//! wire.rs      bytes and frames, over TCP or TLS (tls.rs)
 //! proxy.rs     a cable that can hang and be cut
 //! process.rs   signals; wait.rs: conditions with deadlines
 //! ```
@@ -26,6 +26,7 @@ pub mod proxy;
 pub mod server;
 pub mod services;
 pub mod talk;
+pub mod tls;
 pub mod wait;
 pub mod wire;
 #[macro_use]

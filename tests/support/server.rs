@@ -55,6 +55,13 @@ impl ServerPlan {
         self
     }
 
+    /// Adds a flag that has no value.
+    #[must_use]
+    pub fn switch(mut self, name: &str) -> ServerPlan {
+        self.flags.push(name.to_owned());
+        self
+    }
+
     /// Starts it with this in its environment.
     #[must_use]
     pub fn environment(mut self, name: &str, value: impl ToString) -> ServerPlan {

@@ -16,6 +16,36 @@ use tempfile::TempDir;
 
 use super::process::{self, Signal};
 
+/// Which of the configurations in `nginx/` an nginx runs with.
+#[derive(Debug, Clone, Copy)]
+pub enum Variant<'a> {
+    /// `nginx.conf`.
+    Plain,
+    /// `nginx-proxy-protocol.conf`: the servers are told of whom it is.
+    ProxyProtocol,
+    /// `nginx-tls.conf`, with PEM files.
+    Tls {
+        /// The certificate.
+        certificate: &'a Path,
+        /// Its private key.
+        key: &'a Path,
+    },
+}
+
+impl Variant<'_> {
+    /// What `services.sh nginx-conf` is told.
+    fn add_to(self, command: &mut Command) {
+        match self {
+            Variant::Plain => command.args(["--variant", "plain"]),
+            Variant::ProxyProtocol => command.args(["--variant", "proxy-protocol"]),
+            Variant::Tls { certificate, key } => {
+                command.args(["--variant", "tls", "--certificate"]).arg(certificate);
+                command.arg("--key").arg(key)
+            }
+        };
+    }
+}
+
 /// One running service. Dropping it ends the process.
 pub struct Service {
     kind: &'static str,
@@ -41,6 +71,12 @@ impl Service {
     /// An nginx that balances over these servers.
     #[track_caller]
     pub fn nginx(servers: &[SocketAddr]) -> Service {
+        Service::nginx_as(Variant::Plain, servers)
+    }
+
+    /// The same with another configuration than the plain one.
+    #[track_caller]
+    pub fn nginx_as(variant: Variant<'_>, servers: &[SocketAddr]) -> Service {
         let dir = new_dir();
         let conf = dir.path().join("nginx.conf");
         // Somebody else may take the port that was found free: then another.
@@ -52,6 +88,7 @@ impl Service {
                 .arg("nginx-conf")
                 .args(["--listen", &port.to_string(), "--dir"])
                 .arg(dir.path());
+            variant.add_to(&mut command);
             let text = run(command.args(servers.iter().map(SocketAddr::to_string))).unwrap();
             std::fs::write(&conf, text).unwrap();
             match launch("nginx", dir.path(), None, Some(&conf), std::process::id()) {

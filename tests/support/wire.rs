@@ -18,9 +18,21 @@ pub enum Incoming {
     Silence,
 }
 
+/// What carries the bytes: TCP, or something upon it.
+pub trait Stream: Read + Write + Send {
+    /// The TCP connection at the bottom.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
 /// A connection that knows frames and nothing of chat.
 pub struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
@@ -39,19 +51,19 @@ impl Wire {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
         socket.connect(&to.into()).unwrap_or_else(|e| panic!("cannot connect to {to}: {e}"));
-        Wire::over(socket.into())
+        Wire::over(TcpStream::from(socket))
     }
 
     /// A connection that was made already.
-    pub fn over(stream: TcpStream) -> Wire {
-        stream.set_nodelay(true).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
-        Wire { stream, buffer: Vec::new() }
+    pub fn over(stream: impl Stream + 'static) -> Wire {
+        stream.socket().set_nodelay(true).unwrap();
+        stream.socket().set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        Wire { stream: Box::new(stream), buffer: Vec::new() }
     }
 
     /// The port at this end.
     pub fn local_port(&self) -> u16 {
-        self.stream.local_addr().unwrap().port()
+        self.stream.socket().local_addr().unwrap().port()
     }
 
     /// Sends bytes as they are, in one write where the socket takes them.
@@ -82,7 +94,7 @@ impl Wire {
             if left.is_zero() {
                 return Incoming::Silence;
             }
-            self.stream.set_read_timeout(Some(left)).unwrap();
+            self.stream.socket().set_read_timeout(Some(left)).unwrap();
             let mut chunk = [0; 16_384];
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Incoming::Closed,
@@ -109,12 +121,12 @@ impl Wire {
 
     /// Says that nothing more will be sent; replies can still be read.
     pub fn finish_sending(&self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+        self.stream.socket().shutdown(Shutdown::Write).unwrap();
     }
 
     /// Ends the connection with a reset instead of a FIN, as a crashed host does.
     pub fn reset(self) {
-        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        socket2::SockRef::from(self.stream.socket()).set_linger(Some(Duration::ZERO)).unwrap();
     }
 }
 

@@ -95,7 +95,8 @@ impl TestHandler {
 impl Handler for TestHandler {
     type Message = Errand;
 
-    fn on_open(&mut self, _: &mut Io<'_>, conn: ConnId, _: SocketAddr) {
+    fn on_open(&mut self, io: &mut Io<'_>, conn: ConnId, peer: SocketAddr) {
+        assert_eq!(io.peer(conn), Some(peer));
         self.note(Seen::Open(conn));
     }
 
