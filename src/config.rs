@@ -126,6 +126,11 @@ pub struct Config {
     #[arg(long, env = "CHAT_MAX_ANONYMOUS", value_name = "N", default_value_t = 4096)]
     pub max_anonymous: u32,
 
+    /// How many bytes may wait in all connections' buffers together; the less is
+    /// free the less each may hold; 0: any number
+    #[arg(long, env = "CHAT_MAX_BUFFERS", value_name = "BYTES", default_value_t = 268_435_456)]
+    pub max_buffers: u64,
+
     /// How many requests a second a connection may send; 0: as many as it likes
     #[arg(long, env = "CHAT_MESSAGE_RATE", value_name = "N", default_value_t = 20)]
     pub message_rate: u32,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::TrustedProxies;
+use super::{BufferMemory, TrustedProxies};
 
 /// The limits of one reactor.
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub struct ReactorConfig {
     /// Bytes that may wait for one peer. One frame that is larger does not
     /// count.
     pub max_outbound: usize,
+    /// The memory of all reactors' buffers.
+    pub memory: BufferMemory,
     /// Bytes that are read from one connection before the others have their
     /// turn.
     pub read_budget_bytes: usize,
@@ -42,6 +44,7 @@ impl Default for ReactorConfig {
         Self {
             max_frame: 64 * 1024,
             max_outbound: 1024 * 1024,
+            memory: BufferMemory::new(0),
             read_budget_bytes: 65_536,
             frame_budget: 64,
             idle_timeout: Duration::from_secs(90),

@@ -45,6 +45,8 @@ pub(super) struct Connection {
     pub inbound: Inbound,
     /// What the socket has not taken yet.
     pub outbound: Outbound,
+    /// Bytes of both that count against the memory of all.
+    pub counted: usize,
     /// Bytes that the socket has taken since the connection was opened.
     pub accepted: u64,
     /// What the handler has been told of `accepted`.
@@ -122,6 +124,7 @@ impl Connection {
             codec: None,
             inbound: Inbound::default(),
             outbound: Outbound::default(),
+            counted: 0,
             accepted: 0,
             oversized_until: 0,
             told: 0,

@@ -21,6 +21,7 @@ use mio::event::Event;
 
 use super::config::ReactorConfig;
 use super::connection::{Connection, Connections, Phase, ReadOutcome, Serial};
+use super::memory::Unpublished;
 use super::outbound::{BufferPool, Payload};
 use super::timers::Timers;
 use super::{CloseReason, ConnId};
@@ -56,6 +57,8 @@ pub(super) struct Core {
     pub shutdown_at: Option<Instant>,
     /// When a PROXY header that nobody expected was last told at info.
     pub stray_header_at: Option<Instant>,
+    /// What the buffers hold beyond what the other reactors know.
+    pub unpublished: Unpublished,
 }
 
 impl Core {
@@ -75,6 +78,7 @@ impl Core {
             pool: BufferPool::default(),
             shutdown_at: None,
             stray_header_at: None,
+            unpublished: Unpublished::default(),
         }
     }
 
@@ -160,6 +164,7 @@ impl Core {
         if id.reactor != self.index {
             return None;
         }
+        let (limit, is_short) = self.allowance();
         let conn = self.connections.get_mut(&id.serial).filter(|c| c.is_open())?;
         let codec = conn.codec.as_deref()?;
         let frame_bytes = match conn.outbound.push_frame(codec, payload, &mut self.pool) {
@@ -170,8 +175,9 @@ impl Core {
             }
         };
         let end = conn.accepted + conn.outbound.len() as u64;
-        let limit = self.config.max_outbound;
-        conn.allow_oversized(frame_bytes, end, limit);
+        if !is_short {
+            conn.allow_oversized(frame_bytes, end, limit);
+        }
         // Also when it is closed below: the handler hears how far it came.
         if !std::mem::replace(&mut conn.dirty, true) {
             self.dirty.push(id.serial);
@@ -184,6 +190,7 @@ impl Core {
             return None;
         }
         let queued = conn.counted_bytes();
+        self.count_buffers(id.serial);
         if queued > limit {
             self.close(id, CloseReason::SlowReader { queued, limit });
             return None;
@@ -256,6 +263,7 @@ impl Core {
                 None => self.arm(serial),
             }
         }
+        self.count_buffers(serial);
         let conn = self.connections.get_mut(&serial)?;
         let news = conn.accepted > conn.told;
         conn.told = conn.accepted;
@@ -331,6 +339,7 @@ impl Core {
     pub(super) fn remove(&mut self, serial: Serial) -> Option<(ConnId, CloseReason)> {
         let mut conn = self.connections.remove(&serial)?;
         conn.release(&mut self.pool);
+        self.uncount_buffers(conn.counted);
         if let Err(e) = self.poll.registry().deregister(&mut conn.stream) {
             warn!(target: "reactor", "conn={} cannot be unwatched: err={e}", conn.id);
         }
@@ -338,6 +347,7 @@ impl Core {
         let (id, peer) = (conn.id, conn.peer);
         match reason {
             CloseReason::SlowReader { .. }
+            | CloseReason::ShortOfMemory { .. }
             | CloseReason::WriteStalled(_)
             | CloseReason::ProxyHeader(_) => {
                 info!(target: "reactor", "conn={id} peer={peer} closed: {reason}");

@@ -39,6 +39,14 @@ pub enum CloseReason {
         /// `--max-outbound`.
         limit: usize,
     },
+    /// The server's buffers are nearly used up and this one's share is gone.
+    #[error("short of memory: {held} bytes are held for it, {allowance} may be now")]
+    ShortOfMemory {
+        /// Bytes that are held.
+        held: usize,
+        /// Bytes that may be.
+        allowance: usize,
+    },
     /// Nothing came for too long.
     #[error("idle for {} s", .0.as_secs())]
     Idle(Duration),

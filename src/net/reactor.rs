@@ -36,6 +36,11 @@ const EVENTS: usize = 1024;
 /// Commands that are taken out of the mailbox before the sockets have their
 /// turn.
 const MAILBOX_BUDGET: usize = 1024;
+/// Frames that a turn handles, if it has to, before everybody else is served
+/// again: with many who have much to say each gets a smaller share, so that
+/// the turn of those who have little comes as soon.
+const TURN_FRAMES: usize = 4096;
+const LEAST_FRAMES: usize = 4;
 /// The one buffer that all sockets of a reactor are read into.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
@@ -139,15 +144,18 @@ impl<H: Handler> Reactor<H> {
             self.core.on_event(event);
         }
         // Who joins the queue during this turn waits for the next.
-        for _ in 0..self.core.run_queue.len() {
+        let waiting = self.core.run_queue.len();
+        let frames = (TURN_FRAMES / waiting.max(1)).max(LEAST_FRAMES);
+        for _ in 0..waiting {
             let Some(serial) = self.core.run_queue.pop_front() else { break };
-            self.serve(handler, serial);
+            self.serve(handler, serial, frames);
         }
         self.core.expire();
         self.ring_timers(handler);
         self.flush(handler);
         self.core.expire_shutdown();
         self.free_closed(handler);
+        self.core.publish_buffers();
         handler.on_turn_end(&mut Io::new(&mut self.core));
     }
 
@@ -174,10 +182,11 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    /// One connection's share of a turn.
-    fn serve(&mut self, handler: &mut H, serial: Serial) {
+    /// One connection's share of a turn: at most so many frames.
+    fn serve(&mut self, handler: &mut H, serial: Serial, frames: usize) {
         let config = &self.core.config;
-        let mut budget = Budget { bytes: config.read_budget_bytes, frames: config.frame_budget };
+        let frames = frames.min(config.frame_budget);
+        let mut budget = Budget { bytes: config.read_budget_bytes, frames };
         if let Some(conn) = self.core.connections.get_mut(&serial) {
             conn.in_run_queue = false;
         }
@@ -246,6 +255,7 @@ impl<H: Handler> Reactor<H> {
         if front < left {
             conn.inbound.append(&self.scratch[..end], &mut core.pool);
             conn.undecoded = true;
+            core.input_kept(id);
             return Stop::Incomplete;
         }
         if front > 0 {
@@ -258,6 +268,8 @@ impl<H: Handler> Reactor<H> {
             let mut inbound = Inbound::default();
             inbound.append(&self.scratch[used..end], &mut self.core.pool);
             self.keep(id, inbound, &stop);
+        } else if front > 0 {
+            self.core.count_buffers(id.serial);
         }
         stop
     }
@@ -268,6 +280,7 @@ impl<H: Handler> Reactor<H> {
             Some(conn) if conn.is_open() || conn.awaits_header() => {
                 conn.undecoded = *stop != Stop::Incomplete && inbound.len() > 0;
                 conn.inbound = inbound;
+                self.core.input_kept(id);
             }
             _ => inbound.clear(&mut self.core.pool),
         }

@@ -41,7 +41,7 @@ pub use startup::StartError;
 use crate::bus::Bus;
 use crate::config::{Config, Database};
 use crate::model::Store;
-use crate::net::{Reactor, ReactorConfig, ReactorHandle};
+use crate::net::{BufferMemory, Reactor, ReactorConfig, ReactorHandle};
 use crate::service::claims::Event;
 use crate::service::inbound::Inbound;
 use crate::service::throttle::TryLimits;
@@ -132,8 +132,10 @@ impl Server {
     ) -> std::io::Result<Server> {
         let mut reactors = Vec::new();
         let mut handles = Vec::new();
+        let memory = BufferMemory::new(config.max_buffers as usize);
         for number in 0..config.reactors() {
-            let (reactor, handle) = Reactor::<Gateway>::new(number, reactor_config(config))?;
+            let limits = reactor_config(config, &memory);
+            let (reactor, handle) = Reactor::<Gateway>::new(number, limits)?;
             reactors.push(reactor);
             handles.push(handle);
         }
@@ -260,8 +262,9 @@ impl Mailbox for Reach {
     }
 }
 
-fn reactor_config(config: &Config) -> ReactorConfig {
+fn reactor_config(config: &Config, memory: &BufferMemory) -> ReactorConfig {
     ReactorConfig {
+        memory: memory.clone(),
         max_frame: config.max_frame as usize,
         max_outbound: config.max_outbound as usize,
         idle_timeout: config.idle_timeout,

@@ -5,6 +5,7 @@ mod closing;
 mod codec;
 mod fairness;
 mod mailbox;
+mod memory;
 mod opening;
 mod outbound;
 mod proxy_header;

@@ -1,0 +1,145 @@
+//! The memory of all reactors' buffers together, and each connection's share.
+//!
+//! While there is plenty a connection may hold its own limit. The less is free
+//! the less each may hold (a dynamic threshold, after Choudhury and Hahne,
+//! "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998):
+//! thousands that never read are closed long before they have used up what the
+//! others need.
+//!
+//! Thread: any for [`BufferMemory`]; a reactor tells it once a turn.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::connection::Serial;
+use super::core::Core;
+use super::{CloseReason, ConnId};
+
+/// A connection may hold one part in so many of what is free.
+const SHARE: usize = 16;
+/// And this much in any case: whoever reads and writes what people write needs
+/// no more.
+const FLOOR_BYTES: usize = 16 * 1024;
+/// A turn that takes more than this says so before its end.
+const PUBLISH_BYTES: isize = 1024 * 1024;
+
+/// Counts the bytes that wait in buffers, to be read or written. Clones count
+/// together.
+#[derive(Debug, Clone)]
+pub struct BufferMemory {
+    limit_bytes: usize,
+    used_bytes: Arc<AtomicUsize>,
+}
+
+/// What one reactor's buffers hold beyond what it has told.
+#[derive(Debug, Default)]
+pub(super) struct Unpublished(isize);
+
+impl BufferMemory {
+    /// Memory for so many bytes; 0: for any number.
+    #[must_use]
+    pub fn new(limit_bytes: usize) -> Self {
+        Self { limit_bytes, used_bytes: Arc::default() }
+    }
+
+    /// What one connection may hold now, at most `own_limit`.
+    fn allowance(&self, own_limit: usize) -> usize {
+        if self.limit_bytes == 0 {
+            return own_limit;
+        }
+        let free = self.limit_bytes.saturating_sub(self.used_bytes.load(Ordering::Relaxed));
+        own_limit.min((free / SHARE).max(FLOOR_BYTES))
+    }
+
+    /// Bytes in use, as last told.
+    #[cfg(test)]
+    pub(super) fn used_bytes(&self) -> usize {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
+
+    fn publish(&self, unpublished: &mut Unpublished) {
+        let change = std::mem::take(&mut unpublished.0);
+        if change >= 0 {
+            self.used_bytes.fetch_add(change.unsigned_abs(), Ordering::Relaxed);
+        } else {
+            self.used_bytes.fetch_sub(change.unsigned_abs(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Core {
+    /// Bytes that one connection may hold now, and whether that is less than
+    /// its own limit.
+    pub(super) fn allowance(&self) -> (usize, bool) {
+        let own_limit = self.config.max_outbound;
+        let allowance = self.config.memory.allowance(own_limit);
+        (allowance, allowance < own_limit)
+    }
+
+    /// Counts what a connection's buffers hold now.
+    pub(super) fn count_buffers(&mut self, serial: Serial) {
+        let Some(conn) = self.connections.get_mut(&serial) else { return };
+        let held = conn.inbound.len() + conn.outbound.len();
+        let before = std::mem::replace(&mut conn.counted, held);
+        self.unpublished.0 += held as isize - before as isize;
+        if self.unpublished.0.abs() > PUBLISH_BYTES {
+            self.publish_buffers();
+        }
+    }
+
+    /// Takes a connection that is gone out of the count.
+    pub(super) fn uncount_buffers(&mut self, counted: usize) {
+        self.unpublished.0 -= counted as isize;
+    }
+
+    /// Tells the other reactors what this one's buffers hold.
+    pub(super) fn publish_buffers(&mut self) {
+        if self.unpublished.0 != 0 {
+            self.config.memory.publish(&mut self.unpublished);
+        }
+    }
+
+    /// Counts an input that has grown, and closes its connection where that
+    /// holds too much while memory is short.
+    pub(super) fn input_kept(&mut self, id: ConnId) {
+        self.count_buffers(id.serial);
+        let (allowance, is_short) = self.allowance();
+        let held = self.peek(id).map_or(0, |conn| conn.inbound.len());
+        if is_short && held > allowance {
+            self.close(id, CloseReason::ShortOfMemory { held, allowance });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    #[test]
+    fn while_there_is_plenty_everybody_has_their_own_limit() {
+        let memory = BufferMemory::new(256 * MIB);
+        assert_eq!(memory.allowance(MIB), MIB);
+        memory.publish(&mut Unpublished(240 * MIB as isize));
+        assert_eq!(memory.allowance(MIB), MIB);
+    }
+
+    #[test]
+    fn when_it_gets_short_everybody_has_less_but_never_nothing() {
+        let memory = BufferMemory::new(256 * MIB);
+        memory.publish(&mut Unpublished(248 * MIB as isize));
+        assert_eq!(memory.allowance(MIB), MIB / 2);
+        memory.publish(&mut Unpublished(100 * MIB as isize));
+        assert_eq!(memory.allowance(MIB), FLOOR_BYTES);
+        memory.publish(&mut Unpublished(-(348 * MIB as isize)));
+        assert_eq!(memory.allowance(MIB), MIB, "and all of it again");
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_none() {
+        let memory = BufferMemory::new(0);
+        memory.publish(&mut Unpublished(1 << 40));
+        assert_eq!(memory.allowance(MIB), MIB);
+    }
+}
