@@ -87,6 +87,11 @@ impl TestClient {
         TestClient::over(Wire::connect_from(from, to))
     }
 
+    /// The socket, with whoever is logged in on it.
+    pub fn into_stream(self) -> std::net::TcpStream {
+        self.wire.into_stream()
+    }
+
     /// Talks over a connection that was made already.
     pub fn over(wire: Wire) -> TestClient {
         TestClient {

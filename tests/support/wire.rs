@@ -54,6 +54,11 @@ impl Wire {
         Wire::over(TcpStream::from(socket))
     }
 
+    /// The socket, for a test that does without frames.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream.socket().try_clone().unwrap()
+    }
+
     /// A connection that was made already.
     pub fn over(stream: impl Stream + 'static) -> Wire {
         stream.socket().set_nodelay(true).unwrap();
