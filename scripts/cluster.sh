@@ -32,10 +32,13 @@ options                          environment             default
   --port PORT (nginx)            CLUSTER_PORT            8000
   --mariadb-port PORT            CLUSTER_MARIADB_PORT    13306
   --redis-port PORT              CLUSTER_REDIS_PORT      16379
+  --proxy-protocol yes|no (up)   CLUSTER_PROXY_PROTOCOL  no
+      yes: nginx tells the servers their clients' own addresses; clients can
+      then come in through nginx only, not at a server's port
   --install   (up, as root)      installs what is missing of MariaDB, Redis, nginx
   --purge     (down)             removes DIR with all its data
 
-The ports of the last `up` in DIR are remembered there. A running cluster gets
+The settings of the last `up` in DIR are remembered there. A running cluster gets
 another ChatServer with `cluster.sh up --servers 6000,6002,6004`.
 TXT
 }
@@ -51,7 +54,7 @@ parse() {
     case $1 in
       --install) install=yes ;;
       --purge) purge=yes ;;
-      --dir | --servers | --port | --mariadb-port | --redis-port)
+      --dir | --servers | --port | --mariadb-port | --redis-port | --proxy-protocol)
         [[ $# -ge 2 ]] || usage_error "$1 needs a value"
         option[$1]=$2
         shift
@@ -63,14 +66,19 @@ parse() {
   dir=${option[--dir]-$dir}
   [[ -n $dir ]] || usage_error "--dir needs a folder"
   [[ $dir == /* ]] || dir=$PWD/$dir
-  local saved_servers="" saved_port="" saved_mariadb="" saved_redis=""
+  local saved_servers="" saved_port="" saved_mariadb="" saved_redis="" saved_proxy=""
   if [[ -r $dir/settings ]]; then
-    read -r saved_servers saved_port saved_mariadb saved_redis <"$dir/settings" || true
+    read -r saved_servers saved_port saved_mariadb saved_redis saved_proxy <"$dir/settings" || true
   fi
   servers=${option[--servers]-${CLUSTER_SERVERS:-${saved_servers:-6000,6002}}}
   nginx_port=${option[--port]-${CLUSTER_PORT:-${saved_port:-8000}}}
   mariadb_port=${option[--mariadb-port]-${CLUSTER_MARIADB_PORT:-${saved_mariadb:-13306}}}
   redis_port=${option[--redis-port]-${CLUSTER_REDIS_PORT:-${saved_redis:-16379}}}
+  proxy_protocol=${option[--proxy-protocol]-${CLUSTER_PROXY_PROTOCOL:-${saved_proxy:-no}}}
+  [[ $proxy_protocol == @(yes|no) ]] || usage_error "--proxy-protocol takes yes or no, not '$proxy_protocol'"
+  # What runs was started with the one of the last `up`; only another changes it.
+  running_proxy_protocol=${saved_proxy:-no}
+  [[ $command == up || -z $saved_servers ]] || proxy_protocol=$running_proxy_protocol
   [[ $servers =~ ^[0-9]+(,[0-9]+)*$ ]] || usage_error "not a list of ports like 6000,6002: '$servers'"
   IFS=, read -r -a server_ports <<<"$servers"
   check_ports "${server_ports[@]}" "$nginx_port" "$mariadb_port" "$redis_port"
@@ -120,27 +128,33 @@ known_servers() {
 
 # chat_ping PORT: a PING_MSG frame out, its answer with errno 0 back.
 chat_ping() {
+  # To the servers this machine is the proxy then, and has to speak first.
+  local header=""
+  [[ $proxy_protocol == no || $1 == "$nginx_port" ]] || header='PROXY UNKNOWN\r\n'
   # shellcheck disable=SC2016 # the inner shell expands it
   timeout 3 bash -c '
     exec 3<>"/dev/tcp/$0/$1" || exit 1
-    printf "\0\0\0\14{\"msgid\":15}" >&3
+    printf "$2\0\0\0\14{\"msgid\":15}" >&3
     read -r -a size < <(head -c 4 <&3 | od -An -tu1)
     ((${#size[@]} == 4)) || exit 1
     answer=$(head -c $((size[2] * 256 + size[3])) <&3)
     [[ $answer == *"\"msgid\":115"* && $answer == *"\"errno\":0"* ]]
-  ' "$HOST" "$1" 2>/dev/null 9>&-
+  ' "$HOST" "$1" "$header" 2>/dev/null 9>&-
 }
 
 launch_server() {
   local port=$1 folder=$dir/server-$1
   mkdir -p "$folder"
+  local flags=()
+  [[ $proxy_protocol == no ]] || flags=(--proxy-protocol)
   # Two servers cannot share an id from the environment; theirs is host:port.
+  # Whether they expect PROXY headers is a setting of the cluster.
   # The process and the note of it belong together: a signal waits for both.
   local signal=""
   trap 'signal=INT' INT
   trap 'signal=TERM' TERM
-  setsid env -u CHAT_SERVER_ID "$root/bin/ChatServer" "$HOST" "$port" \
-    --database "mysql://root@$HOST:$mariadb_port/chat" --redis "redis://$HOST:$redis_port" \
+  setsid env -u CHAT_SERVER_ID -u CHAT_PROXY_PROTOCOL -u CHAT_TRUSTED_PROXIES "$root/bin/ChatServer" "$HOST" "$port" \
+    --database "mysql://root@$HOST:$mariadb_port/chat" --redis "redis://$HOST:$redis_port" "${flags[@]}" \
     </dev/null >>"$folder/log" 2>&1 9>&- &
   pid=$!
   began=$(start_of "$pid")
@@ -179,8 +193,9 @@ stop_server() {
 
 # Writes the configuration; 0 if it differs from the one before.
 write_nginx_conf() {
-  local upstreams=("${server_ports[@]/#/$HOST:}")
-  services nginx-conf --listen "$nginx_port" --dir "$dir/nginx" "${upstreams[@]}" >"$dir/nginx.conf.new"
+  local upstreams=("${server_ports[@]/#/$HOST:}") variant=plain
+  [[ $proxy_protocol == no ]] || variant=proxy-protocol
+  services nginx-conf --listen "$nginx_port" --dir "$dir/nginx" --variant "$variant" "${upstreams[@]}" >"$dir/nginx.conf.new"
   if cmp -s "$dir/nginx.conf.new" "$dir/nginx.conf"; then
     rm "$dir/nginx.conf.new"
     return 1
@@ -205,7 +220,7 @@ up() {
   services check || die "install what is missing, or: sudo $(again up) --install"
   [[ -x $root/bin/ChatServer && -x $root/bin/ChatClient ]] || "$root/autobuild.sh" build 9>&-
   refuse_strangers
-  printf '%s %s %s %s\n' "$servers" "$nginx_port" "$mariadb_port" "$redis_port" >"$dir/settings"
+  printf '%s %s %s %s %s\n' "$servers" "$nginx_port" "$mariadb_port" "$redis_port" "$proxy_protocol" >"$dir/settings"
 
   # A service that runs is left as it is.
   [[ $(state_of mariadb) == answers ]] || say "starting MariaDB…"
@@ -253,6 +268,9 @@ refuse_strangers() {
   for port in $(known_servers); do
     ! find_server "$port" || [[ ",$servers," == *",$port,"* ]] ||
       die "a ChatServer runs on port $port, which is not among $servers; first: $(again down)"
+    # Servers and nginx have to agree, so none of them may go on as it is.
+    ! find_server "$port" || [[ $proxy_protocol == "$running_proxy_protocol" ]] ||
+      die "the cluster runs with --proxy-protocol $running_proxy_protocol; first: $(again down)"
   done
   for port in "${server_ports[@]}"; do
     find_server "$port" || refuse_taken "$port" "a ChatServer" --servers

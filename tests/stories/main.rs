@@ -13,6 +13,7 @@ mod bounds;
 mod chat;
 mod clock;
 mod confirm;
+mod descriptors;
 mod edge;
 mod failover;
 mod framing;

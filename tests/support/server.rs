@@ -32,6 +32,7 @@ pub struct ServerPlan {
     port: u16,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
+    descriptors: Option<u32>,
     dir: Arc<TempDir>,
 }
 
@@ -44,6 +45,7 @@ impl ServerPlan {
             port: 0,
             flags: Vec::new(),
             environment: Vec::new(),
+            descriptors: None,
             dir,
         }
     }
@@ -66,6 +68,13 @@ impl ServerPlan {
     #[must_use]
     pub fn environment(mut self, name: &str, value: impl ToString) -> ServerPlan {
         self.environment.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Lets it have no more open files and sockets than this.
+    #[must_use]
+    pub fn descriptors(mut self, count: u32) -> ServerPlan {
+        self.descriptors = Some(count);
         self
     }
 
@@ -104,7 +113,15 @@ impl ServerPlan {
     #[track_caller]
     fn spawn(&self) -> (Child, mpsc::Receiver<String>) {
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ChatServer"));
+        let program = env!("CARGO_BIN_EXE_ChatServer");
+        let mut command = match self.descriptors {
+            None => Command::new(program),
+            Some(count) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\""), program]);
+                shell
+            }
+        };
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CHAT_") {
                 command.env_remove(name);
