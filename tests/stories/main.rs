@@ -14,6 +14,7 @@ mod chat;
 mod clock;
 mod confirm;
 mod failover;
+mod fields;
 mod framing;
 mod friends;
 mod groups;
