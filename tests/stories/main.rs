@@ -25,6 +25,7 @@ mod malformed;
 mod outages;
 mod register;
 mod resume;
+mod rights;
 mod shutdown;
 mod startup;
 mod tokens;
