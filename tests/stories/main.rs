@@ -28,5 +28,6 @@ mod resume;
 mod rights;
 mod shutdown;
 mod startup;
+mod texts;
 mod tokens;
 mod unconfirmed;
