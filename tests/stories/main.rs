@@ -20,6 +20,7 @@ mod friends;
 mod groups;
 mod halfopen;
 mod harness;
+mod hostile;
 mod login;
 mod malformed;
 mod outages;

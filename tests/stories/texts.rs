@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::client::TestClient;
-use crate::support::door::{Door, Person, User};
+use crate::support::door::{Door, Person};
 use crate::support::wire::frame;
 use crate::support::world::World;
 
