@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::client::TestClient;
-use crate::support::door::{Door, Person};
+use crate::support::door::{Door, Person, User};
 use crate::support::wire::frame;
 use crate::support::world::World;
 
@@ -17,6 +17,53 @@ stories! { databases:
     any_name_is_kept_exactly,
     groups_may_have_any_name_and_description,
     a_password_is_compared_to_the_byte,
+}
+
+mod at_the_largest {
+    use super::*;
+
+    stories! { once [&[("--max-frame", "16777215")]]:
+        a_message_is_taken_up_to_the_byte_where_its_push_fits_no_frame
+    }
+
+    /// The longest frame that there is.
+    const LONGEST: usize = 16_777_215;
+
+    fn a_message_is_taken_up_to_the_byte_where_its_push_fits_no_frame(world: &World) {
+        let mut alice = world.near().enter("alice");
+        let mut bob = world.far().enter("bob");
+        let (person, group) = (bob.person(), alice.create_group("g", ""));
+        bob.join(group).done();
+        let one = json!({"msgid": 6, "to": person.id, "msg": "", "time": "t", "mid": "m"});
+        let all = json!({"msgid": 10, "groupid": group, "msg": "", "time": "t", "mid": "n"});
+        // The longest text whose push has all of its fields, and a byte more.
+        let id = alice.id();
+        let room = |chat: &Value| {
+            let mut push = chat.clone();
+            push["id"] = json!(id);
+            push["name"] = json!("alice");
+            LONGEST - push.to_string().len()
+        };
+        let with = |chat: &Value, length: usize| {
+            let mut chat = chat.clone();
+            chat["msg"] = json!("x".repeat(length));
+            chat
+        };
+        let refusal = alice.request(with(&one, room(&one) + 1)).refused(11);
+        assert_eq!((&refusal["mid"], &refusal["to"]), (&json!("m"), &json!(person.id)));
+        let refusal = alice.request(with(&all, room(&all) + 1)).refused(11);
+        assert_eq!((&refusal["mid"], &refusal["groupid"]), (&json!("n"), &json!(group)));
+        bob.expect_no_push();
+        // No socket takes that much before its reader has begun.
+        let posted = alice.send(with(&one, room(&one)));
+        assert_eq!(bob.next_text().len(), room(&one));
+        assert_eq!(alice.status(posted), "delivered");
+        bob.log_out();
+        assert_eq!(alice.request(with(&all, room(&all))).done()["stored"], 1);
+        bob.log_in(&person).done();
+        assert_eq!(bob.texts_since_login(1)[0].len(), room(&all));
+        bob.expect_no_push();
+    }
 }
 
 /// Texts that others lost, cut or took for something else.
