@@ -180,7 +180,9 @@ fn login<'a>(raw: &RawRequest<'a>) -> Result<Login<'a>, Refusal> {
         (None, Proof::Password(_)) if raw.name.is_none() => {
             return Err(Refusal::malformed("id is missing (or name, with a password)"));
         }
-        (None, Proof::Password(_)) => Account::Name(text("name", raw.name)?),
+        (None, Proof::Password(_)) => {
+            Account::Name(bounded("name", raw.name, |name| check_name("name", name))?)
+        }
     };
     Ok(Login {
         account,

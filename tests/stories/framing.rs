@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::support::client::{Reply, TestClient};
-use crate::support::door::Door;
+use crate::support::door::{Door, User};
 use crate::support::wait::SOON;
 use crate::support::wire::frame;
 use crate::support::world::World;
@@ -19,9 +19,44 @@ stories! { alone:
     a_request_as_long_as_the_limit_is_served,
     a_frame_over_the_limit_is_answered_and_ends_the_connection,
     an_empty_frame_is_answered_and_ends_the_connection,
-    whoever_breaks_the_framing_harms_nobody_else,
     other_first_bytes_are_closed,
     requests_before_a_broken_frame_are_answered,
+}
+
+// One reactor takes what is there in the order in which it came.
+mod slowly {
+    use super::*;
+
+    stories! { once: a_whole_session_may_come_a_byte_at_a_time }
+
+    fn a_whole_session_may_come_a_byte_at_a_time(world: &World) {
+        let mut alice = world.near().enter("alice");
+        let bob = world.near().register("bob");
+        let mut slow = world.near().connect();
+        // Once another connection has its answer, the byte before has been read.
+        let mut clock = world.near().connect();
+        let mut say = |slow: &mut TestClient, text: String| {
+            for byte in frame(text.as_bytes()) {
+                slow.send_bytes(&[byte]);
+                clock.ping();
+            }
+            slow.next_reply().done()
+        };
+        let (a, b, secret) = (alice.id(), bob.id, &bob.password);
+        say(&mut slow, format!(r#"{{"msgid":1,"id":{b},"password":"{secret}"}}"#));
+        let chat =
+            format!(r#"{{"msgid":6,"to":{a},"msg":"sl\u006fw é 😀 {}","seq":9}}"#, "x".repeat(300));
+        let reply = say(&mut slow, chat);
+        assert_eq!((&reply["seq"], &reply["status"]), (&json!(9), &json!("delivered")));
+        assert_eq!(alice.next_text(), format!("slow é 😀 {}", "x".repeat(300)));
+        let group = say(&mut slow, r#"{"msgid":8,"groupname":"räte"}"#.into())["groupid"].clone();
+        assert_eq!(
+            say(&mut slow, format!(r#"{{"msgid":11,"groupid":{group}}}"#))["dissolved"],
+            true
+        );
+        say(&mut slow, r#"{"msgid":3}"#.into());
+        world.near().login(&bob);
+    }
 }
 
 // nginx closes both directions when one is closed.
@@ -142,17 +177,6 @@ fn an_empty_frame_is_answered_and_ends_the_connection(world: &World) {
     let mut bob = world.near().enter("bob");
     expect_too_large(&mut bob, &[0, 0, 0, 0]);
     world.near().login_again(bob.me());
-}
-
-fn whoever_breaks_the_framing_harms_nobody_else(world: &World) {
-    let (mut alice, mut bob) = (world.near().enter("alice"), world.far().enter("bob"));
-    for bytes in [&[0, 0, 0, 0][..], &[0, 0xff, 0, 0], b"xyz"] {
-        let mut rogue = world.near().connect();
-        rogue.send_bytes(bytes);
-        assert!(rogue.closes_within(SOON), "{bytes:?}");
-        assert_eq!(alice.tell(&bob, "all is well"), "delivered");
-        assert_eq!(bob.next_text(), "all is well");
-    }
 }
 
 fn other_first_bytes_are_closed(world: &World) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::texts::awkward_texts;
 use crate::support::door::{Door, User};
 use crate::support::wait::eventually;
 use crate::support::world::World;
@@ -254,10 +255,7 @@ fn group_messages_are_kept_exactly_and_in_order(world: &World) {
     carol.join(group).done();
     let away = carol.person();
     carol.log_out();
-    let mut texts: Vec<String> =
-        ["", "it's \"fine\"", "'); --", "a:b:c", "😀\n\0", "{\"msgid\":11}"]
-            .map(String::from)
-            .into();
+    let mut texts = awkward_texts();
     texts.extend((0..100).map(|n| format!("number {n}")));
     let requests =
         texts.iter().map(|text| json!({"msgid": 10, "groupid": group, "msg": text})).collect();

@@ -263,6 +263,11 @@ impl TestClient {
         self.wire.send_bytes(bytes);
     }
 
+    /// Sends bytes to a server that may close at any of them; whether they went.
+    pub fn try_send_bytes(&mut self, bytes: &[u8]) -> bool {
+        self.wire.try_send_bytes(bytes).is_ok()
+    }
+
     /// Closes the sending side: the half-close of someone who has said all.
     pub fn finish_sending(&self) {
         self.wire.finish_sending();

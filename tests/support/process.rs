@@ -63,8 +63,19 @@ pub fn runs(pid: u32) -> bool {
 /// The memory that a process holds (VmRSS), in KiB.
 #[track_caller]
 pub fn memory_kib(pid: u32) -> u64 {
+    status_kib(pid, "VmRSS:")
+}
+
+/// The memory that a process has asked for, touched or not (VmSize), in KiB.
+#[track_caller]
+pub fn address_space_kib(pid: u32) -> u64 {
+    status_kib(pid, "VmSize:")
+}
+
+#[track_caller]
+fn status_kib(pid: u32, key: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
     let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    number.unwrap_or_else(|| panic!("no VmRSS: {status}"))
+    number.unwrap_or_else(|| panic!("no {key} {status}"))
 }

@@ -194,6 +194,12 @@ impl TestServer {
         process::memory_kib(self.child.id())
     }
 
+    /// The memory that it has asked for, touched or not (VmSize), in KiB.
+    #[track_caller]
+    pub fn address_space_kib(&self) -> u64 {
+        process::address_space_kib(self.child.id())
+    }
+
     /// The file of the embedded database.
     pub fn sqlite_file(&self) -> PathBuf {
         self.plan.dir().join("data/chat.db")

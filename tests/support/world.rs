@@ -76,8 +76,10 @@ impl World {
 
 /// Tells stories, functions that take a `&World`, in several worlds:
 /// `everywhere` in all four; `alone` are those about one connection, which need
-/// no elsewhere; `directly` those that nginx would change. Flags for the
-/// servers of those worlds may stand behind: `everywhere [FLAGS]: …`.
+/// no elsewhere; `directly` those that nginx would change; `databases` those
+/// about what is stored, once on each database; `once` those that come to the
+/// same in every world. Flags for the servers of those worlds may stand behind:
+/// `everywhere [FLAGS]: …`.
 macro_rules! stories {
     ($worlds:ident: $($story:ident),+ $(,)?) => {
         stories!($worlds [&[]]: $($story),+);
@@ -97,6 +99,13 @@ macro_rules! stories {
         stories!(@world one_reactor, World::embedded(1, $flags), $($story)+);
         stories!(@world four_reactors, World::embedded(4, $flags), $($story)+);
         stories!(@world across_servers, World::across_servers($flags), $($story)+);
+    };
+    (databases [$flags:expr]: $($story:ident),+ $(,)?) => {
+        stories!(@world one_reactor, World::embedded(1, $flags), $($story)+);
+        stories!(@world across_servers, World::across_servers($flags), $($story)+);
+    };
+    (once [$flags:expr]: $($story:ident),+ $(,)?) => {
+        stories!(@world one_reactor, World::embedded(1, $flags), $($story)+);
     };
     (@world $name:ident, $world:expr, $($story:ident)+) => {
         mod $name {
