@@ -24,6 +24,7 @@ usage: ./autobuild.sh [COMMAND]
                       known vulnerabilities of the dependencies; no unsafe code of our
                       own. Without the advisory database (from GitHub) it says so, and
                       fails only with CHAT_AUDIT_ADVISORIES=required in the environment
+  fuzz [SECONDS]      every fuzz target for so long (60); needs a nightly toolchain
   help                this text
 Needs Rust (with cargo) and a C compiler. CARGO_TARGET_DIR is honoured.
 TXT
@@ -197,6 +198,37 @@ audit() {
   audit_advisories
 }
 
+# ---- fuzz ----
+
+# fuzz_target NAME SECONDS: what it finds new goes to fuzz/found, what fails to
+# fuzz/artifacts; fuzz/corpus holds what was chosen.
+fuzz_target() {
+  mkdir -p "fuzz/found/$1" || return
+  # Our code has no unsafe code that a sanitizer could catch: without one it
+  # tries several times as many inputs.
+  cargo +nightly fuzz run --sanitizer none "$1" "fuzz/found/$1" "fuzz/corpus/$1" -- \
+    -max_total_time="$2" -max_len=4096 -timeout=5 -print_final_stats=1
+}
+
+fuzz() {
+  local seconds=${1:-60} target targets
+  [[ $seconds =~ ^[1-9][0-9]*$ ]] || {
+    say "autobuild.sh: fuzz takes a number of seconds, not \"$seconds\""
+    exit 2
+  }
+  check_tools fmt
+  cargo +nightly --version >/dev/null 2>&1 || {
+    say "autobuild.sh: missing on this machine: a nightly toolchain: rustup toolchain install nightly"
+    exit 1
+  }
+  cargo_tool fuzz
+  step "format of fuzz/" cargo fmt --manifest-path fuzz/Cargo.toml -- --check
+  targets=$(cargo +nightly fuzz list)
+  for target in $targets; do
+    step "fuzz $target for $seconds s" fuzz_target "$target" "$seconds"
+  done
+}
+
 command=${1:-build}
 (($# == 0)) || shift
 case $command in
@@ -210,6 +242,13 @@ case $command in
   run) run "$@" ;;
   test) test_all ;;
   audit) audit ;;
+  fuzz)
+    (($# <= 1)) || {
+      say "autobuild.sh: fuzz takes at most the seconds for each target"
+      exit 2
+    }
+    fuzz "$@"
+    ;;
   help | -h | --help) help ;;
   *)
     say "autobuild.sh: unknown command: $command"
