@@ -20,6 +20,11 @@ usage: ./autobuild.sh [COMMAND]
                       Another port: ./bin/ChatServer 127.0.0.1 7000 [FLAG…]
   test                format, lints and every test; needs MariaDB, Redis, nginx
                       and libfaketime, which it installs when root
+  audit               what comes into the build: licences, sources, second versions and
+                      known vulnerabilities of the dependencies; no unsafe code of our
+                      own. Without the advisory database (from GitHub) it says so, and
+                      fails only with CHAT_AUDIT_ADVISORIES=required in the environment
+  fuzz [SECONDS]      every fuzz target for so long (60); needs a nightly toolchain
   help                this text
 Needs Rust (with cargo) and a C compiler. CARGO_TARGET_DIR is honoured.
 TXT
@@ -142,10 +147,92 @@ test_all() {
   RUST_TEST_THREADS=${RUST_TEST_THREADS:-6} step tests cargo test --locked
 }
 
+# ---- audit ----
+
+# cargo_tool NAME: a cargo command that is no part of Rust's distribution.
+cargo_tool() {
+  cargo "$1" --version >/dev/null 2>&1 ||
+    step "install cargo-$1 (takes minutes)" cargo install --locked "cargo-$1"
+}
+
+# The lint in Cargo.toml holds for every target; the attribute at the root of
+# what we ship holds even if that lint is given up.
+check_unsafe_is_forbidden() {
+  local root lacking=""
+  sed -n '/^\[lints\.rust\]/,/^\[lints\.clippy\]/p' Cargo.toml | grep -qx 'unsafe_code = "forbid"' ||
+    lacking+="  Cargo.toml: unsafe_code = \"forbid\" under [lints.rust]"$'\n'
+  for root in src/lib.rs src/bin/*.rs; do
+    grep -qx '#!\[forbid(unsafe_code)\]' "$root" || lacking+="  $root: #![forbid(unsafe_code)]"$'\n'
+  done
+  [[ -z $lacking ]] || {
+    say "missing:"
+    printf '%s' "$lacking" >&2
+    return 1
+  }
+}
+
+# No database is not a clean one, and said to be so.
+audit_advisories() {
+  if cargo deny --locked fetch db >/dev/null 2>&1; then
+    step "advisories" cargo deny --locked check --disable-fetch advisories
+  elif [[ ${CHAT_AUDIT_ADVISORIES:-} == required ]]; then
+    say "autobuild.sh: failed: advisories: the database https://github.com/RustSec/advisory-db cannot be had"
+    exit 1
+  else
+    say "NOT CHECKED: advisories (the database https://github.com/RustSec/advisory-db cannot be had)"
+  fi
+}
+
+audit() {
+  check_tools
+  case ${CHAT_AUDIT_ADVISORIES:-} in
+    "" | required) ;;
+    *)
+      say "autobuild.sh: CHAT_AUDIT_ADVISORIES may be \"required\", or not set"
+      exit 2
+      ;;
+  esac
+  cargo_tool deny
+  step "no unsafe code" check_unsafe_is_forbidden
+  step "licences, sources, second versions" cargo deny --locked check licenses bans sources
+  audit_advisories
+}
+
+# ---- fuzz ----
+
+# fuzz_target NAME SECONDS: what it finds new goes to fuzz/found, what fails to
+# fuzz/artifacts; fuzz/corpus holds what was chosen.
+fuzz_target() {
+  mkdir -p "fuzz/found/$1" || return
+  # Our code has no unsafe code that a sanitizer could catch: without one it
+  # tries several times as many inputs.
+  cargo +nightly fuzz run --sanitizer none "$1" "fuzz/found/$1" "fuzz/corpus/$1" -- \
+    -max_total_time="$2" -max_len=4096 -timeout=5 -print_final_stats=1
+}
+
+fuzz() {
+  local seconds=${1:-60} target targets
+  [[ $seconds =~ ^[1-9][0-9]*$ ]] || {
+    say "autobuild.sh: fuzz takes a number of seconds, not \"$seconds\""
+    exit 2
+  }
+  check_tools fmt
+  cargo +nightly --version >/dev/null 2>&1 || {
+    say "autobuild.sh: missing on this machine: a nightly toolchain: rustup toolchain install nightly"
+    exit 1
+  }
+  cargo_tool fuzz
+  step "format of fuzz/" cargo fmt --manifest-path fuzz/Cargo.toml -- --check
+  targets=$(cargo +nightly fuzz list)
+  for target in $targets; do
+    step "fuzz $target for $seconds s" fuzz_target "$target" "$seconds"
+  done
+}
+
 command=${1:-build}
 (($# == 0)) || shift
 case $command in
-  build | test | help | -h | --help)
+  build | test | audit | help | -h | --help)
     (($# == 0)) || {
       say "autobuild.sh: $command takes no arguments"
       exit 2
@@ -154,6 +241,14 @@ case $command in
   build) build ;;
   run) run "$@" ;;
   test) test_all ;;
+  audit) audit ;;
+  fuzz)
+    (($# <= 1)) || {
+      say "autobuild.sh: fuzz takes at most the seconds for each target"
+      exit 2
+    }
+    fuzz "$@"
+    ;;
   help | -h | --help) help ;;
   *)
     say "autobuild.sh: unknown command: $command"

@@ -9,6 +9,8 @@
 //!
 //! ARCHITECTURE.md is the map; docs/lexicon.md says what each word means.
 
+#![forbid(unsafe_code)]
+
 pub mod bus;
 pub mod client;
 pub mod config;

@@ -1,5 +1,7 @@
 //! `bin/ChatClient <ip> <port>`: flags and start-up.
 
+#![forbid(unsafe_code)]
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;

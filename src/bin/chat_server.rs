@@ -1,5 +1,7 @@
 //! `bin/ChatServer <ip> <port> [flags]`: flags and start-up only.
 
+#![forbid(unsafe_code)]
+
 use std::io::Write;
 use std::process::ExitCode;
 
