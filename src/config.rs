@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::model::{Limit, Limits};
+
 /// A clustered chat server. With no flags it keeps everything in an embedded
 /// SQLite file; with --database mysql://… and --redis redis://… it is a member
 /// of a cluster.
@@ -91,6 +93,18 @@ pub struct Config {
     #[arg(long, env = "CHAT_OFFLINE_QUEUE", value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..))]
     pub offline_queue: u32,
 
+    /// How many friends one user may have; 0: any number
+    #[arg(long, env = "CHAT_MAX_FRIENDS", value_name = "N", default_value_t = 1000)]
+    pub max_friends: u32,
+
+    /// How many groups one user may be in; 0: any number
+    #[arg(long, env = "CHAT_MAX_GROUPS", value_name = "N", default_value_t = 100)]
+    pub max_groups: u32,
+
+    /// How many members one group may have; 0: any number
+    #[arg(long, env = "CHAT_MAX_MEMBERS", value_name = "N", default_value_t = 1000)]
+    pub max_members: u32,
+
     /// What is logged to standard error: error, warn, info, debug, or as RUST_LOG
     /// (info,account=debug)
     #[arg(long, env = "CHAT_LOG", value_name = "FILTER", default_value = "info")]
@@ -164,6 +178,15 @@ impl Config {
     /// Threads that hash passwords.
     pub fn hash_threads(&self) -> u16 {
         self.hash_threads.unwrap_or_else(cores)
+    }
+
+    /// How many friends, groups and members there may be.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            friends: Limit(self.max_friends),
+            groups: Limit(self.max_groups),
+            members: Limit(self.max_members),
+        }
     }
 
     /// Checks what the flags mean together.

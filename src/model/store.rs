@@ -2,8 +2,8 @@
 //! offline writer and the claims thread, never from a reactor.
 
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, Pushed,
-    ServerRow, TokenHash, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineOp, OfflinePage,
+    Pushed, ServerRow, TokenHash, User, UserId,
 };
 
 /// Why a call to a [`Store`] did not do what was asked.
@@ -34,6 +34,18 @@ pub enum StoreError {
     /// The user is not in the group.
     #[error("not a member")]
     NotMember,
+    /// The user has as many friends as one may have.
+    #[error("too many friends")]
+    TooManyFriends,
+    /// The other one has as many friends as one may have.
+    #[error("the friend has too many friends")]
+    FriendHasTooMany,
+    /// The user is in as many groups as one may be in.
+    #[error("too many groups")]
+    TooManyGroups,
+    /// The group has as many members as one may have.
+    #[error("the group is full")]
+    GroupFull,
     /// The database answered something that should not be: a defect or a
     /// schema that someone changed by hand.
     #[error("the database refused: {0}")]
@@ -60,6 +72,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// `Unavailable` a change may still have been made (the answer was lost):
 /// claims, tokens and missed messages can simply be asked for again, the rest
 /// tells by its "already" and "not" errors.
+///
+/// Where [`Limits`] are given, they hold whatever is asked at the same time.
 ///
 /// Lengths and spellings are the caller's to check; a text longer than its
 /// column is refused as `Internal`, never cut.
@@ -153,8 +167,9 @@ pub trait Store: Send + Sync {
     /// Makes the two friends, on both sides, and returns the friend. The two
     /// differ: the caller sees to that (`Internal` otherwise). A friendship
     /// found with one side only is made whole.
-    /// Errors: `NoSuchUser` (the friend), `AlreadyFriends`.
-    fn add_friend(&self, user: UserId, friend: UserId) -> Result<User>;
+    /// Errors: `NoSuchUser` (the friend), `AlreadyFriends`, `TooManyFriends`,
+    /// `FriendHasTooMany`.
+    fn add_friend(&self, user: UserId, friend: UserId, limits: &Limits) -> Result<User>;
     /// Ends the friendship on both sides. Errors: `NoSuchUser`, `NotFriends`.
     fn remove_friend(&self, user: UserId, friend: UserId) -> Result<()>;
     /// The user's friends, ordered by id.
@@ -162,11 +177,19 @@ pub trait Store: Send + Sync {
 
     // ---- groups ----
 
-    /// Makes a group with `creator` in it. Errors: `NameTaken`, `NoSuchUser`.
-    fn create_group(&self, creator: UserId, name: &str, description: &str) -> Result<GroupId>;
+    /// Makes a group with `creator` in it. Errors: `NameTaken`, `NoSuchUser`,
+    /// `TooManyGroups`.
+    fn create_group(
+        &self,
+        creator: UserId,
+        name: &str,
+        description: &str,
+        limits: &Limits,
+    ) -> Result<GroupId>;
     /// Adds a normal member and returns the group as it then is.
-    /// Errors: `NoSuchGroup`, `NoSuchUser`, `AlreadyMember`.
-    fn join_group(&self, group: GroupId, user: UserId) -> Result<Group>;
+    /// Errors: `NoSuchGroup`, `NoSuchUser`, `AlreadyMember`, `GroupFull`,
+    /// `TooManyGroups`.
+    fn join_group(&self, group: GroupId, user: UserId, limits: &Limits) -> Result<Group>;
     /// The creator dissolves the group, a normal member leaves it. Whether it
     /// was dissolved. Errors: `NoSuchGroup`, `NotMember`.
     fn leave_group(&self, group: GroupId, user: UserId) -> Result<bool>;

@@ -102,6 +102,7 @@ impl Server {
             page_bytes: config.max_frame.min(config.max_outbound / 2) as usize,
             handover_timeout: config.ack_timeout + HANDOVER_GRACE,
             offline_queue: config.offline_queue as usize,
+            limits: config.limits(),
         };
         let service = Service::new(settings, epoch, store, bus.clone());
         let server = Server::start_threads(config, address, socket, service, bus)

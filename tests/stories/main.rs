@@ -19,6 +19,7 @@ mod friends;
 mod groups;
 mod halfopen;
 mod harness;
+mod limits;
 mod login;
 mod malformed;
 mod outages;

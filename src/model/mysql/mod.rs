@@ -37,8 +37,8 @@ use self::ids::LARGEST_FORM;
 use self::pool::Pool;
 use super::store::Result;
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, Pushed,
-    ServerRow, Store, StoreError, TokenHash, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineOp, OfflinePage,
+    Pushed, ServerRow, Store, StoreError, TokenHash, User, UserId,
 };
 
 pub use self::connect::describe_url;
@@ -276,8 +276,8 @@ impl Store for MysqlStore {
         Ok(())
     }
 
-    fn add_friend(&self, user: UserId, friend: UserId) -> Result<User> {
-        self.transaction(|db| friends::add(db, user, friend))
+    fn add_friend(&self, user: UserId, friend: UserId, limits: &Limits) -> Result<User> {
+        self.transaction(|db| friends::add(db, user, friend, limits))
     }
     fn remove_friend(&self, user: UserId, friend: UserId) -> Result<()> {
         self.transaction(|db| friends::remove(db, user, friend))
@@ -286,11 +286,17 @@ impl Store for MysqlStore {
         self.run(|db| friends::of(db, user))
     }
 
-    fn create_group(&self, creator: UserId, name: &str, description: &str) -> Result<GroupId> {
-        self.transaction(|db| groups::create(db, creator, name, description))
+    fn create_group(
+        &self,
+        creator: UserId,
+        name: &str,
+        description: &str,
+        limits: &Limits,
+    ) -> Result<GroupId> {
+        self.transaction(|db| groups::create(db, creator, name, description, limits))
     }
-    fn join_group(&self, group: GroupId, user: UserId) -> Result<Group> {
-        self.transaction(|db| groups::join(db, group, user))
+    fn join_group(&self, group: GroupId, user: UserId, limits: &Limits) -> Result<Group> {
+        self.transaction(|db| groups::join(db, group, user, limits))
     }
     fn leave_group(&self, group: GroupId, user: UserId) -> Result<bool> {
         self.transaction(|db| groups::leave(db, group, user))

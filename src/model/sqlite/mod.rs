@@ -26,8 +26,8 @@ use rusqlite::{Connection, Params, Row, TransactionBehavior};
 use self::fault::Fault;
 use super::store::Result;
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, Pushed,
-    ServerRow, Store, TokenHash, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineOp, OfflinePage,
+    Pushed, ServerRow, Store, TokenHash, User, UserId,
 };
 
 /// Connections that read beside the one that writes.
@@ -208,8 +208,8 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    fn add_friend(&self, user: UserId, friend: UserId) -> Result<User> {
-        self.write(|conn| friends::add(conn, user, friend))
+    fn add_friend(&self, user: UserId, friend: UserId, limits: &Limits) -> Result<User> {
+        self.write(|conn| friends::add(conn, user, friend, limits))
     }
     fn remove_friend(&self, user: UserId, friend: UserId) -> Result<()> {
         self.write(|conn| friends::remove(conn, user, friend))
@@ -218,11 +218,17 @@ impl Store for SqliteStore {
         self.read(|conn| friends::of(conn, user))
     }
 
-    fn create_group(&self, creator: UserId, name: &str, description: &str) -> Result<GroupId> {
-        self.write(|conn| groups::create(conn, creator, name, description))
+    fn create_group(
+        &self,
+        creator: UserId,
+        name: &str,
+        description: &str,
+        limits: &Limits,
+    ) -> Result<GroupId> {
+        self.write(|conn| groups::create(conn, creator, name, description, limits))
     }
-    fn join_group(&self, group: GroupId, user: UserId) -> Result<Group> {
-        self.write(|conn| groups::join(conn, group, user))
+    fn join_group(&self, group: GroupId, user: UserId, limits: &Limits) -> Result<Group> {
+        self.write(|conn| groups::join(conn, group, user, limits))
     }
     fn leave_group(&self, group: GroupId, user: UserId) -> Result<bool> {
         self.write(|conn| groups::leave(conn, group, user))

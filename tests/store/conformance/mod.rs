@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod claims;
 pub mod friends;
 pub mod groups;
+pub mod limits;
 pub mod offline;
 pub mod servers;
 pub mod tokens;
@@ -13,7 +14,8 @@ pub mod tokens;
 use std::sync::Barrier;
 
 use cluster_chat::model::{
-    Claim, ClaimOutcome, HeldClaim, Pushed, ServerRow, Store, TokenHash, UserId, UserState,
+    Claim, ClaimOutcome, HeldClaim, Limit, Limits, Pushed, ServerRow, Store, TokenHash, UserId,
+    UserState,
 };
 
 /// Calls `$make!` with every part and its cases.
@@ -96,6 +98,14 @@ macro_rules! for_each_case {
                 all_groups_come_with_all_members_in_order,
                 nobody_is_left_in_a_group_dissolved_while_others_join,
             ]
+            limits with_store: [
+                nobody_has_more_friends_than_allowed,
+                nobody_is_in_more_groups_than_allowed,
+                no_group_has_more_members_than_allowed,
+                limits_hold_for_friends_made_at_the_same_time,
+                limits_hold_for_members_who_join_at_the_same_time,
+                limits_hold_for_one_user_in_many_places_at_the_same_time,
+            ]
             offline with_store: [
                 messages_come_oldest_first_and_exactly,
                 whoever_keeps_the_same_messages_at_the_same_time_loses_none,
@@ -131,6 +141,9 @@ pub trait BackDoor: Sync {
     /// What a query for one number says.
     fn number(&self, sql: &str) -> i64;
 }
+
+/// Any number of everything.
+pub const NO_LIMITS: Limits = Limits { friends: Limit(0), groups: Limit(0), members: Limit(0) };
 
 /// A registered user.
 pub fn user(store: &dyn Store, name: &str) -> UserId {
