@@ -93,6 +93,15 @@ pub struct Config {
     #[arg(long, env = "CHAT_OFFLINE_QUEUE", value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..))]
     pub offline_queue: u32,
 
+    /// How many missed messages may wait for one user, whose senders are then told
+    /// so; 0: any number
+    #[arg(long, env = "CHAT_MAX_OFFLINE", value_name = "N", default_value_t = 50_000)]
+    pub max_offline: u32,
+
+    /// How long a missed message is kept, in days; 0: for ever
+    #[arg(long, env = "CHAT_OFFLINE_AGE", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub offline_age: u32,
+
     /// How many friends one user may have; 0: any number
     #[arg(long, env = "CHAT_MAX_FRIENDS", value_name = "N", default_value_t = 1000)]
     pub max_friends: u32,
@@ -178,6 +187,11 @@ impl Config {
     /// Threads that hash passwords.
     pub fn hash_threads(&self) -> u16 {
         self.hash_threads.unwrap_or_else(cores)
+    }
+
+    /// How long a missed message is kept; `None`: for ever.
+    pub fn offline_age(&self) -> Option<Duration> {
+        (self.offline_age > 0).then(|| Duration::from_secs(86_400 * u64::from(self.offline_age)))
     }
 
     /// How many friends, groups and members there may be.

@@ -1,9 +1,11 @@
 //! The one interface to a database. Synchronous: called from workers, the
 //! offline writer and the claims thread, never from a reactor.
 
+use std::time::Duration;
+
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineOp, OfflinePage,
-    Pushed, ServerRow, TokenHash, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
+    OfflinePage, Pushed, ServerRow, TokenHash, User, UserId,
 };
 
 /// Why a call to a [`Store`] did not do what was asked.
@@ -66,7 +68,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// A database behind the chat service.
 ///
-/// Every method but [`Store::refresh_tokens`] is one transaction: it happened
+/// Every method but [`Store::refresh_tokens`] and
+/// [`Store::drop_offline_older_than`] is one transaction: it happened
 /// whole or not at all. Every method may return [`StoreError::Unavailable`] or
 /// [`StoreError::Internal`]; others are named where they can occur. After
 /// `Unavailable` a change may still have been made (the answer was lost):
@@ -216,6 +219,14 @@ pub trait Store: Send + Sync {
         max_rows: usize,
         max_bytes: usize,
     ) -> Result<OfflinePage>;
+    /// How many messages wait for this user, counted no further than `most`.
+    fn count_offline(&self, user: UserId, most: u32) -> Result<u32>;
+    /// Which of these messages wait, in their order.
+    fn are_offline(&self, messages: &[OfflineKey]) -> Result<Vec<bool>>;
+    /// Deletes messages that were stored longer ago than this by the
+    /// database's clock, oldest first, up to 10,000; how many. Not one
+    /// transaction but small ones, so that no writer waits.
+    fn drop_offline_older_than(&self, age: Duration) -> Result<u64>;
     /// The users claimed by this server and epoch for whom messages wait,
     /// ordered by id.
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>>;

@@ -102,6 +102,8 @@ impl Server {
             page_bytes: config.max_frame.min(config.max_outbound / 2) as usize,
             handover_timeout: config.ack_timeout + HANDOVER_GRACE,
             offline_queue: config.offline_queue as usize,
+            max_offline: config.max_offline,
+            offline_age: config.offline_age(),
             limits: config.limits(),
         };
         let service = Service::new(settings, epoch, store, bus.clone());

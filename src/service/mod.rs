@@ -29,6 +29,7 @@ pub mod known_users;
 pub mod login;
 pub mod message;
 pub mod nudge;
+mod offline_quota;
 pub mod offline_writer;
 mod outgoing;
 pub mod password;
@@ -86,6 +87,10 @@ pub struct Settings {
     pub handover_timeout: Duration,
     /// How many copies may wait for the offline writer.
     pub offline_queue: usize,
+    /// How many missed messages may wait for one recipient; 0: any number.
+    pub max_offline: u32,
+    /// How long a missed message is kept; `None`: for ever.
+    pub offline_age: Option<Duration>,
     /// How many friends, groups and members there may be.
     pub limits: Limits,
 }

@@ -16,6 +16,7 @@ mod confirm;
 mod failover;
 mod framing;
 mod friends;
+mod full;
 mod groups;
 mod halfopen;
 mod harness;

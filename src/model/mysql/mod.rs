@@ -35,10 +35,11 @@ use self::connect::{DbConn, Target};
 use self::fault::Fault;
 use self::ids::LARGEST_FORM;
 use self::pool::Pool;
+use super::offline::DROPS_PER_CALL;
 use super::store::Result;
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineOp, OfflinePage,
-    Pushed, ServerRow, Store, StoreError, TokenHash, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
+    OfflinePage, Pushed, ServerRow, Store, StoreError, TokenHash, User, UserId,
 };
 
 pub use self::connect::describe_url;
@@ -322,6 +323,23 @@ impl Store for MysqlStore {
         max_bytes: usize,
     ) -> Result<OfflinePage> {
         self.run(|db| offline::page(db, user, pushed, max_rows, max_bytes))
+    }
+    fn count_offline(&self, user: UserId, most: u32) -> Result<u32> {
+        self.run(|db| offline::count(db, user, most))
+    }
+    fn are_offline(&self, messages: &[OfflineKey]) -> Result<Vec<bool>> {
+        self.run(|db| offline::are_there(db, messages))
+    }
+    fn drop_offline_older_than(&self, age: Duration) -> Result<u64> {
+        let mut dropped = 0;
+        for _ in 0..DROPS_PER_CALL {
+            let some = self.run(|db| offline::drop_some_older_than(db, age))?;
+            dropped += some;
+            if some == 0 {
+                break;
+            }
+        }
+        Ok(dropped)
     }
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>> {
         self.run(|db| offline::waiting_for(db, server, epoch))

@@ -8,6 +8,7 @@ pub mod friends;
 pub mod groups;
 pub mod limits;
 pub mod offline;
+pub mod offline_bounds;
 pub mod servers;
 pub mod tokens;
 
@@ -105,6 +106,13 @@ macro_rules! for_each_case {
                 limits_hold_for_friends_made_at_the_same_time,
                 limits_hold_for_members_who_join_at_the_same_time,
                 limits_hold_for_one_user_in_many_places_at_the_same_time,
+            ]
+            offline_bounds with_back_door: [
+                what_waits_is_counted_up_to_a_bound,
+                it_is_known_which_messages_wait,
+                what_waited_too_long_is_dropped,
+                ten_thousand_that_waited_too_long_are_dropped_at_a_time,
+                a_page_goes_on_behind_what_was_pushed_and_is_dropped,
             ]
             offline with_store: [
                 messages_come_oldest_first_and_exactly,
