@@ -46,10 +46,20 @@ pub struct Config {
     )]
     pub database: Database,
 
+    /// A file with the password of MySQL, where the URL has none; the variable
+    /// CHAT_DATABASE_PASSWORD can hold the password itself
+    #[arg(long, env = "CHAT_DATABASE_PASSWORD_FILE", value_name = "FILE")]
+    pub database_password_file: Option<PathBuf>,
+
     /// The Redis that carries messages between servers: redis://HOST:PORT
     /// [default: none, one server alone]
     #[arg(long, env = "CHAT_REDIS", value_name = "URL", hide_env_values = true)]
     pub redis: Option<RedisUrl>,
+
+    /// A file with the password of Redis, where the URL has none; the variable
+    /// CHAT_REDIS_PASSWORD can hold the password itself
+    #[arg(long, env = "CHAT_REDIS_PASSWORD_FILE", value_name = "FILE")]
+    pub redis_password_file: Option<PathBuf>,
 
     /// This server's name in the cluster, unlike any other's [default: IP:PORT]
     #[arg(long, env = "CHAT_SERVER_ID", value_name = "NAME", value_parser = server_id)]

@@ -78,6 +78,9 @@ impl Server {
     /// [`StartError`] says what was wrong and what to do.
     pub fn start(config: &Config) -> Result<Server, StartError> {
         config.check().map_err(StartError::Usage)?;
+        let config = &config
+            .with_passwords(|variable| std::env::var_os(variable))
+            .map_err(StartError::Usage)?;
         let socket = startup::bind(config.address())?;
         let address = startup::local_address(&socket)?;
         let id = config.server_id.clone().unwrap_or_else(|| address.to_string());

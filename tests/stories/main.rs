@@ -26,6 +26,7 @@ mod malformed;
 mod outages;
 mod register;
 mod resume;
+mod secrets;
 mod shutdown;
 mod startup;
 mod tokens;
