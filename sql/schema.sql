@@ -55,10 +55,21 @@ CREATE TABLE IF NOT EXISTS `OfflineMessage` (
     `sender` INT NOT NULL,
     `mid` VARBINARY(64) NOT NULL,
     `message` MEDIUMTEXT NOT NULL,
+    `stored` TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
     PRIMARY KEY (`id`),
     UNIQUE KEY `OfflineMessage_mid` (`userid`, `sender`, `mid`),
     KEY `OfflineMessage_page` (`userid`, `id`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+-- For tables of an earlier version, which lack that column.
+SET @step = IF((SELECT COUNT(*) FROM information_schema.columns
+    WHERE table_schema = DATABASE() AND table_name = 'OfflineMessage'
+    AND column_name = 'stored') = 0,
+    'ALTER TABLE `OfflineMessage` ADD COLUMN
+    `stored` TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP', 'DO 0');
+PREPARE step FROM @step;
+EXECUTE step;
+DEALLOCATE PREPARE step;
 
 -- One row for each chat server; `beat` rises while it lives.
 CREATE TABLE IF NOT EXISTS `Server` (
@@ -88,4 +99,4 @@ CREATE TABLE IF NOT EXISTS `SchemaMigration` (
     PRIMARY KEY (`number`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
-INSERT IGNORE INTO `SchemaMigration` (`number`) VALUES (1), (2);
+INSERT IGNORE INTO `SchemaMigration` (`number`) VALUES (1), (2), (3);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::model::{Limit, Limits};
 use crate::net::TrustedProxies;
 
 /// A clustered chat server. With no flags it keeps everything in an embedded
@@ -46,10 +47,20 @@ pub struct Config {
     )]
     pub database: Database,
 
+    /// A file with the password of MySQL, where the URL has none; the variable
+    /// CHAT_DATABASE_PASSWORD can hold the password itself
+    #[arg(long, env = "CHAT_DATABASE_PASSWORD_FILE", value_name = "FILE")]
+    pub database_password_file: Option<PathBuf>,
+
     /// The Redis that carries messages between servers: redis://HOST:PORT
     /// [default: none, one server alone]
     #[arg(long, env = "CHAT_REDIS", value_name = "URL", hide_env_values = true)]
     pub redis: Option<RedisUrl>,
+
+    /// A file with the password of Redis, where the URL has none; the variable
+    /// CHAT_REDIS_PASSWORD can hold the password itself
+    #[arg(long, env = "CHAT_REDIS_PASSWORD_FILE", value_name = "FILE")]
+    pub redis_password_file: Option<PathBuf>,
 
     /// This server's name in the cluster, unlike any other's [default: IP:PORT]
     #[arg(long, env = "CHAT_SERVER_ID", value_name = "NAME", value_parser = server_id)]
@@ -158,6 +169,27 @@ pub struct Config {
     #[arg(long, env = "CHAT_REGISTRATIONS", value_name = "N", default_value_t = 1000)]
     pub registrations: u32,
 
+    /// How many missed messages may wait for one user, whose senders are then told
+    /// so; 0: any number
+    #[arg(long, env = "CHAT_MAX_OFFLINE", value_name = "N", default_value_t = 50_000)]
+    pub max_offline: u32,
+
+    /// How long a missed message is kept, in days; 0: for ever
+    #[arg(long, env = "CHAT_OFFLINE_AGE", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub offline_age: u32,
+
+    /// How many friends one user may have; 0: any number
+    #[arg(long, env = "CHAT_MAX_FRIENDS", value_name = "N", default_value_t = 1000)]
+    pub max_friends: u32,
+
+    /// How many groups one user may be in; 0: any number
+    #[arg(long, env = "CHAT_MAX_GROUPS", value_name = "N", default_value_t = 100)]
+    pub max_groups: u32,
+
+    /// How many members one group may have; 0: any number
+    #[arg(long, env = "CHAT_MAX_MEMBERS", value_name = "N", default_value_t = 1000)]
+    pub max_members: u32,
+
     /// What is logged to standard error: error, warn, info, debug, or as RUST_LOG
     /// (info,account=debug)
     #[arg(long, env = "CHAT_LOG", value_name = "FILTER", default_value = "info")]
@@ -231,6 +263,20 @@ impl Config {
     /// Threads that hash passwords.
     pub fn hash_threads(&self) -> u16 {
         self.hash_threads.unwrap_or_else(cores)
+    }
+
+    /// How long a missed message is kept; `None`: for ever.
+    pub fn offline_age(&self) -> Option<Duration> {
+        (self.offline_age > 0).then(|| Duration::from_secs(86_400 * u64::from(self.offline_age)))
+    }
+
+    /// How many friends, groups and members there may be.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            friends: Limit(self.max_friends),
+            groups: Limit(self.max_groups),
+            members: Limit(self.max_members),
+        }
     }
 
     /// Checks what the flags mean together.

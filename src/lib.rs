@@ -17,5 +17,6 @@ pub mod config;
 pub mod model;
 pub mod net;
 pub mod protocol;
+mod secret;
 pub mod server;
 pub mod service;

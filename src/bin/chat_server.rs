@@ -8,11 +8,20 @@ use std::process::ExitCode;
 use clap::Parser;
 use cluster_chat::config::Config;
 use cluster_chat::server::{Server, panic};
+use log::warn;
 
 fn main() -> ExitCode {
     let config = Config::parse();
     env_logger::Builder::new().parse_filters(&config.log).format_timestamp_millis().init();
     panic::exit_on_panic();
+    for flag in config.exposed_passwords(std::env::args_os()) {
+        warn!(
+            target: "server",
+            "--{flag} holds a password that every user of this machine can read: use \
+             CHAT_{}_PASSWORD or --{flag}-password-file",
+            flag.to_uppercase()
+        );
+    }
     let server = match Server::start(&config) {
         Ok(server) => server,
         Err(err) => {

@@ -8,6 +8,7 @@
 pub mod claim;
 pub mod friend;
 pub mod group;
+pub mod limits;
 mod migration;
 pub mod mysql;
 pub mod offline;
@@ -18,7 +19,8 @@ pub mod user;
 
 pub use claim::{Claim, ClaimOutcome, HeldClaim, ServerId, ServerRow};
 pub use group::{Group, GroupId, GroupMember, GroupRole};
-pub use offline::{OfflineOp, OfflinePage, OfflineRow, Pushed};
+pub use limits::{Limit, Limits};
+pub use offline::{OfflineKey, OfflineOp, OfflinePage, OfflineRow, Pushed};
 pub use store::{Store, StoreError};
 pub use token::{TOKEN_LIFETIME, TokenHash};
 pub use user::{Credentials, User, UserId, UserState};

@@ -71,6 +71,23 @@ impl Pushed {
     }
 }
 
+/// What identifies a missed message.
+#[derive(Debug, Clone)]
+pub struct OfflineKey {
+    /// The recipient.
+    pub to: UserId,
+    /// Who sent it.
+    pub sender: UserId,
+    /// The sender's own id of it.
+    pub mid: Arc<[u8]>,
+}
+
+/// So many messages that are too old go in one statement, so that no writer
+/// waits long for it.
+pub(super) const DROPPED_AT_ONCE: usize = 500;
+/// So many of those in one call, for whoever else the caller has to see to.
+pub(super) const DROPS_PER_CALL: usize = 20;
+
 /// One change to the table of missed messages. The single writer applies them
 /// in order, many to a transaction.
 #[derive(Debug, Clone)]

@@ -1,9 +1,11 @@
 //! The one interface to a database. Synchronous: called from workers, the
 //! offline writer and the claims thread, never from a reactor.
 
+use std::time::Duration;
+
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, Pushed,
-    ServerRow, TokenHash, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
+    OfflinePage, Pushed, ServerRow, TokenHash, User, UserId,
 };
 
 /// Why a call to a [`Store`] did not do what was asked.
@@ -34,6 +36,18 @@ pub enum StoreError {
     /// The user is not in the group.
     #[error("not a member")]
     NotMember,
+    /// The user has as many friends as one may have.
+    #[error("too many friends")]
+    TooManyFriends,
+    /// The other one has as many friends as one may have.
+    #[error("the friend has too many friends")]
+    FriendHasTooMany,
+    /// The user is in as many groups as one may be in.
+    #[error("too many groups")]
+    TooManyGroups,
+    /// The group has as many members as one may have.
+    #[error("the group is full")]
+    GroupFull,
     /// The database answered something that should not be: a defect or a
     /// schema that someone changed by hand.
     #[error("the database refused: {0}")]
@@ -54,12 +68,15 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// A database behind the chat service.
 ///
-/// Every method but [`Store::refresh_tokens`] is one transaction: it happened
+/// Every method but [`Store::refresh_tokens`] and
+/// [`Store::drop_offline_older_than`] is one transaction: it happened
 /// whole or not at all. Every method may return [`StoreError::Unavailable`] or
 /// [`StoreError::Internal`]; others are named where they can occur. After
 /// `Unavailable` a change may still have been made (the answer was lost):
 /// claims, tokens and missed messages can simply be asked for again, the rest
 /// tells by its "already" and "not" errors.
+///
+/// Where [`Limits`] are given, they hold whatever is asked at the same time.
 ///
 /// Lengths and spellings are the caller's to check; a text longer than its
 /// column is refused as `Internal`, never cut.
@@ -153,8 +170,9 @@ pub trait Store: Send + Sync {
     /// Makes the two friends, on both sides, and returns the friend. The two
     /// differ: the caller sees to that (`Internal` otherwise). A friendship
     /// found with one side only is made whole.
-    /// Errors: `NoSuchUser` (the friend), `AlreadyFriends`.
-    fn add_friend(&self, user: UserId, friend: UserId) -> Result<User>;
+    /// Errors: `NoSuchUser` (the friend), `AlreadyFriends`, `TooManyFriends`,
+    /// `FriendHasTooMany`.
+    fn add_friend(&self, user: UserId, friend: UserId, limits: &Limits) -> Result<User>;
     /// Ends the friendship on both sides. Errors: `NoSuchUser`, `NotFriends`.
     fn remove_friend(&self, user: UserId, friend: UserId) -> Result<()>;
     /// The user's friends, ordered by id.
@@ -162,11 +180,19 @@ pub trait Store: Send + Sync {
 
     // ---- groups ----
 
-    /// Makes a group with `creator` in it. Errors: `NameTaken`, `NoSuchUser`.
-    fn create_group(&self, creator: UserId, name: &str, description: &str) -> Result<GroupId>;
+    /// Makes a group with `creator` in it. Errors: `NameTaken`, `NoSuchUser`,
+    /// `TooManyGroups`.
+    fn create_group(
+        &self,
+        creator: UserId,
+        name: &str,
+        description: &str,
+        limits: &Limits,
+    ) -> Result<GroupId>;
     /// Adds a normal member and returns the group as it then is.
-    /// Errors: `NoSuchGroup`, `NoSuchUser`, `AlreadyMember`.
-    fn join_group(&self, group: GroupId, user: UserId) -> Result<Group>;
+    /// Errors: `NoSuchGroup`, `NoSuchUser`, `AlreadyMember`, `GroupFull`,
+    /// `TooManyGroups`.
+    fn join_group(&self, group: GroupId, user: UserId, limits: &Limits) -> Result<Group>;
     /// The creator dissolves the group, a normal member leaves it. Whether it
     /// was dissolved. Errors: `NoSuchGroup`, `NotMember`.
     fn leave_group(&self, group: GroupId, user: UserId) -> Result<bool>;
@@ -193,6 +219,14 @@ pub trait Store: Send + Sync {
         max_rows: usize,
         max_bytes: usize,
     ) -> Result<OfflinePage>;
+    /// How many messages wait for this user, counted no further than `most`.
+    fn count_offline(&self, user: UserId, most: u32) -> Result<u32>;
+    /// Which of these messages wait, in their order.
+    fn are_offline(&self, messages: &[OfflineKey]) -> Result<Vec<bool>>;
+    /// Deletes messages that were stored longer ago than this by the
+    /// database's clock, oldest first, up to 10,000; how many. Not one
+    /// transaction but small ones, so that no writer waits.
+    fn drop_offline_older_than(&self, age: Duration) -> Result<u64>;
     /// The users claimed by this server and epoch for whom messages wait,
     /// ordered by id.
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>>;

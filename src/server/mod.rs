@@ -85,6 +85,9 @@ impl Server {
     /// [`StartError`] says what was wrong and what to do.
     pub fn start(config: &Config) -> Result<Server, StartError> {
         config.check().map_err(StartError::Usage)?;
+        let config = &config
+            .with_passwords(|variable| std::env::var_os(variable))
+            .map_err(StartError::Usage)?;
         let socket = startup::bind(config.address())?;
         let address = startup::local_address(&socket)?;
         let id = config.server_id.clone().unwrap_or_else(|| address.to_string());
@@ -114,6 +117,9 @@ impl Server {
                 address_login_failures: config.address_login_failures,
                 registrations: config.registrations,
             },
+            max_offline: config.max_offline,
+            offline_age: config.offline_age(),
+            limits: config.limits(),
         };
         let service = Service::new(settings, epoch, store, bus.clone());
         let server = Server::start_threads(config, address, socket, service, bus)

@@ -19,8 +19,10 @@ impl Service {
         if friend == identity.user {
             return Err(Refusal::new(Errno::NotPermitted, "one cannot befriend oneself"));
         }
-        let friend =
-            self.store.add_friend(identity.user, friend).map_err(|err| store_refusal(&err))?;
+        let friend = self
+            .store
+            .add_friend(identity.user, friend, &self.settings.limits)
+            .map_err(|err| store_refusal(&err))?;
         self.known_users.insert(friend.id);
         let fields = FriendAdded { friendid: friend.id, name: &friend.name, state: friend.state };
         Ok(reply_done(MsgId::AddFriend, context, fields))

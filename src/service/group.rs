@@ -22,7 +22,7 @@ impl Service {
     ) -> Result<Handled, Refusal> {
         let group = self
             .store
-            .create_group(identity.user, name, description)
+            .create_group(identity.user, name, description, &self.settings.limits)
             .map_err(|err| store_refusal(&err))?;
         Ok(reply_done(MsgId::CreateGroup, context, GroupCreated { groupid: group }))
     }
@@ -34,8 +34,10 @@ impl Service {
         context: Context,
         group: GroupId,
     ) -> Result<Handled, Refusal> {
-        let joined =
-            self.store.join_group(group, identity.user).map_err(|err| store_refusal(&err))?;
+        let joined = self
+            .store
+            .join_group(group, identity.user, &self.settings.limits)
+            .map_err(|err| store_refusal(&err))?;
         self.group_changed(group);
         let fields = GroupJoined {
             groupid: joined.id,

@@ -29,6 +29,7 @@ pub mod known_users;
 pub mod login;
 pub mod message;
 pub mod nudge;
+mod offline_quota;
 pub mod offline_writer;
 mod outgoing;
 pub mod password;
@@ -64,7 +65,7 @@ pub use slot::GoLive;
 pub use takeover::{FORMER_TIMEOUT, Successor};
 
 use crate::bus::Bus;
-use crate::model::{Claim, ServerId, Store, UserId};
+use crate::model::{Claim, Limits, ServerId, Store, UserId};
 use crate::protocol::{Errno, Refusal};
 use group_cache::GroupCache;
 use known_users::KnownUsers;
@@ -91,6 +92,12 @@ pub struct Settings {
     pub offline_queue: usize,
     /// How often logins and registrations may be tried.
     pub tries: TryLimits,
+    /// How many missed messages may wait for one recipient; 0: any number.
+    pub max_offline: u32,
+    /// How long a missed message is kept; `None`: for ever.
+    pub offline_age: Option<Duration>,
+    /// How many friends, groups and members there may be.
+    pub limits: Limits,
 }
 
 /// One server's chat service, shared by all of its threads.
@@ -270,6 +277,22 @@ fn store_refusal(error: &crate::model::StoreError) -> Refusal {
         AlreadyFriends => Refusal::new(Errno::NothingToDo, "you are friends already"),
         NotFriends => Refusal::new(Errno::NotRelated, "this user is not on your friend list"),
         AlreadyMember => Refusal::new(Errno::NothingToDo, "you are a member of this group already"),
+        TooManyFriends => Refusal::new(
+            Errno::SlowDown,
+            "you have as many friends as this server allows: end a friendship to make room",
+        ),
+        FriendHasTooMany => Refusal::new(
+            Errno::SlowDown,
+            "this user has as many friends as this server allows and would have to end a friendship",
+        ),
+        TooManyGroups => Refusal::new(
+            Errno::SlowDown,
+            "you are in as many groups as this server allows: leave one to make room",
+        ),
+        GroupFull => Refusal::new(
+            Errno::SlowDown,
+            "this group has as many members as this server allows: somebody would have to leave it",
+        ),
         NotMember => Refusal::new(Errno::NotRelated, "you are not a member of this group"),
         Internal(_) | Misconfigured(_) | InUse(_) => Refusal::new(
             Errno::Internal,

@@ -8,17 +8,18 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use log::{error, info, warn};
+use log::{debug, error, info, warn};
 
 use super::Service;
 use super::message::MessageCopy;
+use super::offline_quota::Quota;
 use super::registry::NEVER_POISONED;
 use super::session::{LoginId, Post};
 use super::settlement::Settled;
-use crate::model::{OfflineOp, StoreError, UserId};
+use crate::model::{OfflineKey, OfflineOp, StoreError, UserId};
 
 /// The most jobs of one transaction.
 const BATCH_JOBS: usize = 512;
@@ -136,7 +137,9 @@ pub fn run(service: &Arc<Service>) {
         error!(target: "offline", "the offline writer was started twice");
         return;
     };
-    let mut writer = Writer { service, overdue: Vec::new(), barriers: Vec::new(), failing: false };
+    let quota = Quota::new(service.settings.max_offline);
+    let (overdue, barriers) = (Vec::new(), Vec::new());
+    let mut writer = Writer { service, quota, overdue, barriers, failing: false };
     loop {
         let first = match jobs.recv_timeout(RETRY) {
             Ok(job) => job,
@@ -154,6 +157,7 @@ pub fn run(service: &Arc<Service>) {
 
 struct Writer<'a> {
     service: &'a Arc<Service>,
+    quota: Quota,
     /// Deletions that could not be made yet.
     overdue: Vec<Deletion>,
     /// What waits for those.
@@ -204,6 +208,68 @@ impl Writer<'_> {
             return;
         }
         self.count_out(&parts);
+        let (parts, too_many) = self.admit(parts);
+        if !parts.is_empty() {
+            self.apply(parts);
+        }
+        self.refuse(too_many);
+        self.service.flush_outcomes();
+        self.pass_barriers();
+    }
+
+    /// Takes the copies out of which their recipients have too many.
+    fn admit(&mut self, parts: Vec<Part>) -> (Vec<Part>, Vec<MessageCopy>) {
+        let now = Instant::now();
+        let (mut admitted, mut too_many) = (Vec::with_capacity(parts.len()), Vec::new());
+        self.quota.begin();
+        for part in parts {
+            match part {
+                Part::Copy(copy) => {
+                    let look = |limit| self.service.store.count_offline(copy.to, limit).ok();
+                    if self.quota.admit(copy.to, now, look) {
+                        admitted.push(Part::Copy(copy));
+                    } else {
+                        too_many.push(copy);
+                    }
+                }
+                deletion @ Part::Deletion(_) => admitted.push(deletion),
+            }
+        }
+        (admitted, too_many)
+    }
+
+    /// Tells the senders that too much waits for the recipient, but for what
+    /// is there already: a repeat is stored like the first.
+    fn refuse(&self, copies: Vec<MessageCopy>) {
+        if copies.is_empty() {
+            return;
+        }
+        let key = |copy: &MessageCopy| OfflineKey {
+            to: copy.to,
+            sender: copy.message.sender,
+            mid: copy.message.mid.clone(),
+        };
+        let keys: Vec<OfflineKey> = copies.iter().map(key).collect();
+        match self.service.store.are_offline(&keys) {
+            Ok(there) => {
+                let (mut stored, mut refused) = (Vec::new(), Vec::new());
+                for (copy, is_there) in copies.into_iter().zip(there) {
+                    if is_there { stored.push(copy) } else { refused.push(copy) }
+                }
+                for copy in &refused {
+                    debug!(target: "offline", "user={} too many missed messages wait", copy.to);
+                }
+                self.settle(stored, Settled::Stored);
+                self.settle(refused, Settled::RecipientFull);
+            }
+            Err(err) => {
+                debug!(target: "offline", "copies beyond the limit not looked for err={err}");
+                self.settle(copies, Settled::Unavailable);
+            }
+        }
+    }
+
+    fn apply(&mut self, parts: Vec<Part>) {
         let ops: Vec<OfflineOp> = parts.iter().flat_map(Part::ops).collect();
         match self.service.store.apply_offline(&ops) {
             Ok(()) => self.committed(parts),
@@ -211,8 +277,6 @@ impl Writer<'_> {
             Err(err @ StoreError::Unavailable(_)) => self.failed(parts, &err),
             Err(err) => self.write_singly(parts, &err),
         }
-        self.service.flush_outcomes();
-        self.pass_barriers();
     }
 
     /// Something in a batch was refused for good: each part by itself, in
@@ -252,11 +316,17 @@ impl Writer<'_> {
         if std::mem::take(&mut self.failing) {
             info!(target: "offline", "missed messages are kept again");
         }
+        let now = Instant::now();
         let mut copies = Vec::new();
         for part in parts {
             match part {
                 Part::Copy(copy) => copies.push(copy),
-                Part::Deletion(Deletion { login, .. }) => {
+                Part::Deletion(Deletion { login, ops }) => {
+                    for op in ops {
+                        if let OfflineOp::DeleteRows { to, rows } = op {
+                            self.quota.deleted(to, rows.len(), now);
+                        }
+                    }
                     self.service.tell(login.session, Post::Deleted { login });
                 }
             }

@@ -29,6 +29,8 @@ pub enum Settled {
     Unavailable,
     /// Too many copies wait for the database. Nothing is promised.
     Overloaded,
+    /// Too many missed messages wait for the recipient. Nothing is promised.
+    RecipientFull,
     /// The recipient is not on this server: for another server that handed it
     /// over, never for a sender here.
     NotHere,
@@ -47,6 +49,11 @@ impl Settled {
                 Errno::SlowDown,
                 "too many messages wait for the database: \
                  slow down and send it again with the same mid",
+            )),
+            Settled::RecipientFull => Some(Refusal::new(
+                Errno::SlowDown,
+                "too many missed messages wait for the recipient: \
+                 send it again, with the same mid, once they have been read",
             )),
         }
     }
@@ -92,6 +99,9 @@ impl GroupTicket {
             Settled::Unavailable | Settled::NotHere => {
                 self.unavailable.store(true, Ordering::Relaxed);
             }
+            // The others have it, and a repeat would be no use to this one:
+            // the counts tell.
+            Settled::RecipientFull => {}
             Settled::Overloaded => self.overloaded.store(true, Ordering::Relaxed),
         }
         // AcqRel: the last one sees what all the others counted.
@@ -188,9 +198,10 @@ impl Service {
                 let outcome = match settled {
                     Settled::Delivered => CopyOutcome::Delivered,
                     Settled::Stored => CopyOutcome::Stored,
-                    Settled::Unavailable | Settled::Overloaded | Settled::NotHere => {
-                        CopyOutcome::NotHere
-                    }
+                    Settled::Unavailable
+                    | Settled::Overloaded
+                    | Settled::RecipientFull
+                    | Settled::NotHere => CopyOutcome::NotHere,
                 };
                 self.outcomes.add(server, handover, outcome, to);
             }
@@ -247,5 +258,17 @@ mod tests {
         let json: serde_json::Value = serde_json::from_slice(&reply).unwrap();
         assert_eq!(json["errno"], 13);
         assert_eq!(json.get("delivered"), None);
+    }
+
+    #[test]
+    fn a_member_for_whom_too_much_waits_is_in_neither_count() {
+        let ticket = ticket(2);
+        assert_eq!(ticket.count("m", Settled::RecipientFull), None);
+        let reply = ticket.count("m", Settled::Stored).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&reply).unwrap();
+        assert_eq!(
+            (&json["errno"], &json["delivered"], &json["stored"]),
+            (&0.into(), &0.into(), &1.into())
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! What becomes of login tokens after the login: the former ones end when a
 //! client shows that it has the new one, those of users who are online begin
-//! their life anew, expired ones are deleted.
+//! their life anew, expired ones are deleted. And what becomes of missed
+//! messages that nobody comes for: they are deleted too.
 //!
 //! Thread: "tokens" runs [`run`]; queueing never blocks. It has a thread of its
 //! own because a thousand clients that come back at once keep it busy for a
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use log::{error, warn};
+use log::{error, info, warn};
 
 use super::Service;
 use super::registry::NEVER_POISONED;
@@ -21,6 +22,10 @@ const RETRY: Duration = Duration::from_secs(1);
 const REFRESH_EVERY: Duration = Duration::from_secs(3600);
 /// After a start others are busier.
 const FIRST_REFRESH: Duration = Duration::from_secs(60);
+
+/// How often missed messages that are too old are looked for.
+const DROP_EVERY: Duration = Duration::from_secs(3600);
+const FIRST_DROP: Duration = Duration::from_secs(300);
 
 enum Job {
     DropOlder(UserId, TokenHash),
@@ -65,6 +70,7 @@ pub fn run(service: &Arc<Service>) {
     let mut failed: Vec<(UserId, TokenHash)> = Vec::new();
     let mut next_retry = Instant::now() + RETRY;
     let mut next_refresh = Instant::now() + FIRST_REFRESH;
+    let mut next_drop = Instant::now() + FIRST_DROP;
     loop {
         match jobs.recv_deadline(next_retry) {
             Ok(Job::DropOlder(user, token)) => failed.extend(attempt(service, user, token)),
@@ -82,6 +88,27 @@ pub fn run(service: &Arc<Service>) {
             if let Err(err) = service.store.refresh_tokens(service.server_id(), service.epoch()) {
                 warn!(target: "account", "tokens not refreshed, trying again in an hour err={err}");
             }
+        }
+        if now >= next_drop {
+            next_drop = now + drop_old_messages(service);
+        }
+    }
+}
+
+/// Deletes some of the missed messages that are too old; when to go on.
+fn drop_old_messages(service: &Service) -> Duration {
+    let Some(age) = service.settings.offline_age else { return DROP_EVERY };
+    match service.store.drop_offline_older_than(age) {
+        Ok(0) => DROP_EVERY,
+        Ok(dropped) => {
+            let days = age.as_secs() / 86_400;
+            info!(target: "offline", "{dropped} missed messages older than {days} days deleted");
+            // There may be more.
+            RETRY
+        }
+        Err(err) => {
+            warn!(target: "offline", "old missed messages not deleted, trying again in an hour err={err}");
+            DROP_EVERY
         }
     }
 }

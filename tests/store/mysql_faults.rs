@@ -7,7 +7,7 @@ use cluster_chat::model::mysql::{MysqlOptions, MysqlStore};
 use cluster_chat::model::{ClaimOutcome, OfflineOp, Pushed, Store, StoreError, UserId};
 use mysql::prelude::Queryable;
 
-use crate::conformance::{assert_refused, at_once, claim, user};
+use crate::conformance::{NO_LIMITS, assert_refused, at_once, claim, user};
 use crate::mariadb::MariaDb;
 use crate::support::services::free_port;
 use crate::support::wait::eventually;
@@ -204,7 +204,7 @@ fn who_joins_a_group_while_it_is_dissolved_finds_it_gone() {
     let options = server.fresh_options();
     let store = MysqlStore::open(options.clone()).unwrap();
     let [alice, bob] = ["alice", "bob"].map(|name| user(&store, name));
-    let group = store.create_group(alice, "rust", "").unwrap();
+    let group = store.create_group(alice, "rust", "", &NO_LIMITS).unwrap();
     let mut other = server.connect(&options.url);
     let mut looker = server.connect(&options.url);
     other.query_drop("START TRANSACTION").unwrap();
@@ -212,7 +212,7 @@ fn who_joins_a_group_while_it_is_dissolved_finds_it_gone() {
     other.query_drop("DELETE FROM GroupUser").unwrap();
 
     let outcome = std::thread::scope(|scope| {
-        let call = scope.spawn(|| store.join_group(group, bob));
+        let call = scope.spawn(|| store.join_group(group, bob, &NO_LIMITS));
         wait_for_statement(&mut looker, "SELECT id FROM AllGroup");
         other.query_drop("COMMIT").unwrap();
         call.join().unwrap()
@@ -291,8 +291,11 @@ fn numbers_that_have_run_out_are_an_internal_error() {
     let last = user(&store, "the last");
     assert_eq!(last, UserId(i32::MAX as u32));
     assert_refused!(store.create_user("one too many", "$"), StoreError::Internal(_));
-    store.create_group(last, "the last", "").unwrap();
-    assert_refused!(store.create_group(last, "one too many", ""), StoreError::Internal(_));
+    store.create_group(last, "the last", "", &NO_LIMITS).unwrap();
+    assert_refused!(
+        store.create_group(last, "one too many", "", &NO_LIMITS),
+        StoreError::Internal(_)
+    );
 }
 
 #[test]

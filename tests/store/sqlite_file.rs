@@ -7,7 +7,7 @@ use std::path::Path;
 use cluster_chat::model::sqlite::SqliteStore;
 use cluster_chat::model::{Store, StoreError, UserId};
 
-use crate::conformance::{assert_refused, expect_version_1_rows, user};
+use crate::conformance::{NO_LIMITS, assert_refused, expect_version_1_rows, user};
 
 fn misconfigured(path: &Path) -> String {
     match SqliteStore::open(path).map(drop) {
@@ -137,6 +137,9 @@ fn numbers_that_have_run_out_are_an_internal_error() {
     assert_eq!(last, UserId(i32::MAX as u32));
     assert_refused!(store.create_user("one too many", "$"), StoreError::Internal(_));
     assert!(store.credentials_by_name("one too many").unwrap().is_none());
-    store.create_group(last, "the last", "").unwrap();
-    assert_refused!(store.create_group(last, "one too many", ""), StoreError::Internal(_));
+    store.create_group(last, "the last", "", &NO_LIMITS).unwrap();
+    assert_refused!(
+        store.create_group(last, "one too many", "", &NO_LIMITS),
+        StoreError::Internal(_)
+    );
 }

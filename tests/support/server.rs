@@ -188,6 +188,12 @@ impl TestServer {
         self.plan.clone()
     }
 
+    /// Its command line, as every user of the machine can read it.
+    pub fn command_line(&self) -> String {
+        let bytes = std::fs::read(format!("/proc/{}/cmdline", self.child.id())).unwrap();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    }
+
     /// The memory that it holds (VmRSS), in KiB.
     #[track_caller]
     pub fn memory_kib(&self) -> u64 {

@@ -30,9 +30,19 @@ fn credentials(row: Option<(i64, String, String)>) -> Attempt<Option<Credentials
     Ok(Some(Credentials { id: UserId::from_column(id)?, name, password_hash }))
 }
 
+/// The user, whom nobody else changes before this transaction ends: not the
+/// friends, groups or tokens either, since who adds to those locks the user
+/// first.
+pub(super) fn lock_user(db: &mut DbConn, id: UserId) -> Attempt<Option<User>> {
+    let row = db.first("SELECT id, name, state FROM `User` WHERE id = ? FOR UPDATE", (id.0,))?;
+    to_user(row)
+}
+
 pub(super) fn user(db: &mut DbConn, id: UserId) -> Attempt<Option<User>> {
-    let row: Option<(i64, String, String)> =
-        db.first("SELECT id, name, state FROM `User` WHERE id = ?", (id.0,))?;
+    to_user(db.first("SELECT id, name, state FROM `User` WHERE id = ?", (id.0,))?)
+}
+
+fn to_user(row: Option<(i64, String, String)>) -> Attempt<Option<User>> {
     let Some((id, name, state)) = row else { return Ok(None) };
     Ok(Some(User::from_columns(id, name, &state)?))
 }

@@ -1,24 +1,40 @@
 //! Friendships in MySQL.
+//!
+//! Who makes one locks both users, the lower number first: so nobody counts
+//! friends while another adds to them.
 
 use super::{Attempt, DbConn, accounts};
 use crate::model::friend::both_sides;
-use crate::model::{StoreError, User, UserId};
+use crate::model::{Limits, StoreError, User, UserId};
 
-pub(super) fn add(db: &mut DbConn, user: UserId, friend: UserId) -> Attempt<User> {
+pub(super) fn add(db: &mut DbConn, user: UserId, friend: UserId, limits: &Limits) -> Attempt<User> {
     if user == friend {
         return Err(StoreError::Internal(format!("user {user} as one's own friend")).into());
     }
-    let (Some(found), Some(_)) = (accounts::user(db, friend)?, accounts::user(db, user)?) else {
+    // Both users and both rows in one order, whoever asks.
+    let [(a, b), (c, d)] = both_sides(user, friend);
+    let (Some(low), Some(high)) = (accounts::lock_user(db, a)?, accounts::lock_user(db, c)?) else {
         return Err(StoreError::NoSuchUser.into());
     };
-    // Both rows in one order, whoever asks; a side that is there counts 0.
-    let [(a, b), (c, d)] = both_sides(user, friend);
+    // A side that is there counts 0.
     let sql = "INSERT INTO Friend (userid, friendid) VALUES (?, ?), (?, ?) \
          ON DUPLICATE KEY UPDATE userid = userid";
     match db.change(sql, (a.0, b.0, c.0, d.0))? {
-        0 => Err(StoreError::AlreadyFriends.into()),
-        _ => Ok(found),
+        0 => return Err(StoreError::AlreadyFriends.into()),
+        _ if limits.friends.is_on() => {}
+        _ => return Ok(if low.id == friend { low } else { high }),
     }
+    // Counted with the new one in it; an error takes it out again.
+    for (one, too_many) in
+        [(user, StoreError::TooManyFriends), (friend, StoreError::FriendHasTooMany)]
+    {
+        let sql = "SELECT COUNT(*) FROM Friend WHERE userid = ?";
+        let count: Option<(i64,)> = db.first(sql, (one.0,))?;
+        if count.is_some_and(|(count,)| limits.friends.is_exceeded_by(count)) {
+            return Err(too_many.into());
+        }
+    }
+    Ok(if low.id == friend { low } else { high })
 }
 
 pub(super) fn remove(db: &mut DbConn, user: UserId, friend: UserId) -> Attempt<()> {

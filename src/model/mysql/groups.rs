@@ -1,12 +1,12 @@
 //! Groups in MySQL.
 //!
-//! Who changes a group's members locks its row in `AllGroup` first: shared to
-//! join, exclusive to leave or dissolve. So nobody joins a group that is
-//! being dissolved.
+//! Who changes a group's members locks its row in `AllGroup` first, and who
+//! adds one the user's row next: so nobody joins a group that is being
+//! dissolved, and nobody counts members or groups while another adds to them.
 
 use super::{Attempt, DbConn, accounts};
 use crate::model::group::{GroupRow, gather_groups, groups_sql};
-use crate::model::{Group, GroupId, GroupRole, StoreError, UserId};
+use crate::model::{Group, GroupId, GroupRole, Limits, StoreError, UserId};
 
 type GroupColumns = (i64, Option<String>, Option<String>, String, i64, String, String);
 
@@ -15,8 +15,9 @@ pub(super) fn create(
     creator: UserId,
     name: &str,
     description: &str,
+    limits: &Limits,
 ) -> Attempt<GroupId> {
-    expect_user(db, creator)?;
+    lock_user(db, creator)?;
     let sql = "INSERT INTO AllGroup (groupname, groupdesc) VALUES (?, ?)";
     let group = match db.change(sql, (name, description)) {
         Ok(_) => GroupId::from_column(db.inserted_id()?)?,
@@ -25,27 +26,61 @@ pub(super) fn create(
     };
     let sql = "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?, ?, 'creator')";
     db.change(sql, (group.0, creator.0))?;
+    expect_few_groups(db, creator, limits)?;
     Ok(group)
 }
 
-pub(super) fn join(db: &mut DbConn, group: GroupId, user: UserId) -> Attempt<Group> {
-    let sql = "SELECT id FROM AllGroup WHERE id = ? LOCK IN SHARE MODE";
+/// Counts with the newest in it; an error takes that out again.
+fn expect_few_groups(db: &mut DbConn, user: UserId, limits: &Limits) -> Attempt<()> {
+    if !limits.groups.is_on() {
+        return Ok(());
+    }
+    let sql = "SELECT COUNT(*) FROM GroupUser WHERE userid = ?";
+    match db.first::<(i64,)>(sql, (user.0,))? {
+        Some((count,)) if limits.groups.is_exceeded_by(count) => {
+            Err(StoreError::TooManyGroups.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// As [`expect_few_groups`].
+fn expect_few_members(db: &mut DbConn, group: GroupId, limits: &Limits) -> Attempt<()> {
+    if !limits.members.is_on() {
+        return Ok(());
+    }
+    let sql = "SELECT COUNT(*) FROM GroupUser WHERE groupid = ?";
+    match db.first::<(i64,)>(sql, (group.0,))? {
+        Some((count,)) if limits.members.is_exceeded_by(count) => Err(StoreError::GroupFull.into()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn join(
+    db: &mut DbConn,
+    group: GroupId,
+    user: UserId,
+    limits: &Limits,
+) -> Attempt<Group> {
+    let sql = "SELECT id FROM AllGroup WHERE id = ? FOR UPDATE";
     if db.first::<(i64,)>(sql, (group.0,))?.is_none() {
         return Err(StoreError::NoSuchGroup.into());
     }
-    expect_user(db, user)?;
+    lock_user(db, user)?;
     let sql = "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?, ?, 'normal') \
          ON DUPLICATE KEY UPDATE groupid = groupid";
     if db.change(sql, (group.0, user.0))? == 0 {
         return Err(StoreError::AlreadyMember.into());
     }
+    expect_few_members(db, group, limits)?;
+    expect_few_groups(db, user, limits)?;
     let sql = groups_sql!("mine.userid = ? AND mine.groupid = ?");
     let rows = db.rows(sql, (user.0, group.0))?;
     gather(rows)?.pop().ok_or(StoreError::NoSuchGroup.into())
 }
 
-fn expect_user(db: &mut DbConn, user: UserId) -> Attempt<()> {
-    match accounts::user(db, user)? {
+fn lock_user(db: &mut DbConn, user: UserId) -> Attempt<()> {
+    match accounts::lock_user(db, user)? {
         Some(_) => Ok(()),
         None => Err(StoreError::NoSuchUser.into()),
     }

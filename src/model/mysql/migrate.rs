@@ -90,6 +90,21 @@ const MIGRATIONS: &[Migration] = &[
             KEY `LoginToken_expires` (`expires`)
         ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"],
     },
+    Migration {
+        number: 3,
+        statements: &[
+            // Only MariaDB has ADD COLUMN IF NOT EXISTS. The default is for
+            // rows that are there, and for servers that do not know of it yet.
+            "SET @step = IF((SELECT COUNT(*) FROM information_schema.columns \
+             WHERE table_schema = DATABASE() AND table_name = 'OfflineMessage' \
+             AND column_name = 'stored') = 0, \
+             'ALTER TABLE `OfflineMessage` ADD COLUMN \
+             `stored` TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP', 'DO 0')",
+            "PREPARE step FROM @step",
+            "EXECUTE step",
+            "DEALLOCATE PREPARE step",
+        ],
+    },
 ];
 
 const CREATE_RECORD: &str = "CREATE TABLE IF NOT EXISTS `SchemaMigration` (
@@ -104,7 +119,7 @@ const COLUMNS: &[(&str, &str)] = &[
     ("Friend", "userid, friendid"),
     ("AllGroup", "id, groupname, groupdesc"),
     ("GroupUser", "groupid, userid, grouprole"),
-    ("OfflineMessage", "id, userid, sender, mid, message"),
+    ("OfflineMessage", "id, userid, sender, mid, message, stored"),
     ("Server", "id, epoch, beat"),
     ("LoginToken", "id, userid, hash, expires"),
 ];

@@ -35,10 +35,11 @@ use self::connect::{DbConn, Target};
 use self::fault::Fault;
 use self::ids::LARGEST_FORM;
 use self::pool::Pool;
+use super::offline::DROPS_PER_CALL;
 use super::store::Result;
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, Pushed,
-    ServerRow, Store, StoreError, TokenHash, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
+    OfflinePage, Pushed, ServerRow, Store, StoreError, TokenHash, User, UserId,
 };
 
 pub use self::connect::describe_url;
@@ -276,8 +277,8 @@ impl Store for MysqlStore {
         Ok(())
     }
 
-    fn add_friend(&self, user: UserId, friend: UserId) -> Result<User> {
-        self.transaction(|db| friends::add(db, user, friend))
+    fn add_friend(&self, user: UserId, friend: UserId, limits: &Limits) -> Result<User> {
+        self.transaction(|db| friends::add(db, user, friend, limits))
     }
     fn remove_friend(&self, user: UserId, friend: UserId) -> Result<()> {
         self.transaction(|db| friends::remove(db, user, friend))
@@ -286,11 +287,17 @@ impl Store for MysqlStore {
         self.run(|db| friends::of(db, user))
     }
 
-    fn create_group(&self, creator: UserId, name: &str, description: &str) -> Result<GroupId> {
-        self.transaction(|db| groups::create(db, creator, name, description))
+    fn create_group(
+        &self,
+        creator: UserId,
+        name: &str,
+        description: &str,
+        limits: &Limits,
+    ) -> Result<GroupId> {
+        self.transaction(|db| groups::create(db, creator, name, description, limits))
     }
-    fn join_group(&self, group: GroupId, user: UserId) -> Result<Group> {
-        self.transaction(|db| groups::join(db, group, user))
+    fn join_group(&self, group: GroupId, user: UserId, limits: &Limits) -> Result<Group> {
+        self.transaction(|db| groups::join(db, group, user, limits))
     }
     fn leave_group(&self, group: GroupId, user: UserId) -> Result<bool> {
         self.transaction(|db| groups::leave(db, group, user))
@@ -316,6 +323,23 @@ impl Store for MysqlStore {
         max_bytes: usize,
     ) -> Result<OfflinePage> {
         self.run(|db| offline::page(db, user, pushed, max_rows, max_bytes))
+    }
+    fn count_offline(&self, user: UserId, most: u32) -> Result<u32> {
+        self.run(|db| offline::count(db, user, most))
+    }
+    fn are_offline(&self, messages: &[OfflineKey]) -> Result<Vec<bool>> {
+        self.run(|db| offline::are_there(db, messages))
+    }
+    fn drop_offline_older_than(&self, age: Duration) -> Result<u64> {
+        let mut dropped = 0;
+        for _ in 0..DROPS_PER_CALL {
+            let some = self.run(|db| offline::drop_some_older_than(db, age))?;
+            dropped += some;
+            if some == 0 {
+                break;
+            }
+        }
+        Ok(dropped)
     }
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>> {
         self.run(|db| offline::waiting_for(db, server, epoch))

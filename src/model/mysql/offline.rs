@@ -2,13 +2,14 @@
 //! so that every statement stays prepared.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use mysql::Value;
 
 use super::ids::{IdForms, by_form, id_forms};
 use super::{Attempt, DbConn};
-use crate::model::offline::within;
-use crate::model::{OfflineOp, OfflinePage, OfflineRow, Pushed, StoreError, UserId};
+use crate::model::offline::{DROPPED_AT_ONCE, within};
+use crate::model::{OfflineKey, OfflineOp, OfflinePage, OfflineRow, Pushed, StoreError, UserId};
 
 /// Rows of one insertion, largest first; 1 is among them, so that any number
 /// can be put together.
@@ -174,4 +175,34 @@ pub(super) fn waiting_for(db: &mut DbConn, server: &str, epoch: i64) -> Attempt<
          ORDER BY u.id";
     let ids: Vec<(i64,)> = db.rows(sql, (server, epoch))?;
     ids.into_iter().map(|(id,)| Ok(UserId::from_column(id)?)).collect()
+}
+
+pub(super) fn count(db: &mut DbConn, user: UserId, most: u32) -> Attempt<u32> {
+    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM OfflineMessage FORCE INDEX \
+         (OfflineMessage_page) WHERE userid = ? LIMIT ?) AS waiting";
+    Ok(db.first::<(u32,)>(sql, (user.0, most))?.map_or(0, |(count,)| count))
+}
+
+pub(super) fn are_there(db: &mut DbConn, messages: &[OfflineKey]) -> Attempt<Vec<bool>> {
+    // One by one: a list of rows of three columns takes no index everywhere.
+    let sql = "SELECT id FROM OfflineMessage WHERE userid = ? AND sender = ? AND mid = ?";
+    let mut there = Vec::with_capacity(messages.len());
+    for OfflineKey { to, sender, mid } in messages {
+        there.push(db.first::<(i64,)>(sql, (to.0, sender.0, &**mid))?.is_some());
+    }
+    Ok(there)
+}
+
+pub(super) fn drop_some_older_than(db: &mut DbConn, age: Duration) -> Attempt<u64> {
+    static SQL: IdForms = id_forms!("DELETE FROM OfflineMessage WHERE id IN ({})");
+    // No index by time: rows are numbered in the order in which they come.
+    let sql = "SELECT id, UNIX_TIMESTAMP(stored) + ? < UNIX_TIMESTAMP() FROM OfflineMessage \
+         FORCE INDEX (PRIMARY) ORDER BY id LIMIT ?";
+    let lowest: Vec<(i64, bool)> = db.rows(sql, (age.as_secs(), DROPPED_AT_ONCE))?;
+    let old: Vec<i64> = lowest.into_iter().filter(|(_, old)| *old).map(|(id, _)| id).collect();
+    let mut dropped = 0;
+    for (form, ids) in by_form(&old) {
+        dropped += db.change(&SQL[form], ids)?;
+    }
+    Ok(dropped)
 }

@@ -2,11 +2,16 @@
 
 use rusqlite::Connection;
 
-use super::{Attempt, accounts, change, rows};
+use super::{Attempt, accounts, change, first, rows};
 use crate::model::friend::both_sides;
-use crate::model::{StoreError, User, UserId};
+use crate::model::{Limits, StoreError, User, UserId};
 
-pub(super) fn add(conn: &Connection, user: UserId, friend: UserId) -> Attempt<User> {
+pub(super) fn add(
+    conn: &Connection,
+    user: UserId,
+    friend: UserId,
+    limits: &Limits,
+) -> Attempt<User> {
     if user == friend {
         return Err(StoreError::Internal(format!("user {user} as one's own friend")).into());
     }
@@ -18,9 +23,21 @@ pub(super) fn add(conn: &Connection, user: UserId, friend: UserId) -> Attempt<Us
     let sql = "INSERT INTO Friend (userid, friendid) VALUES (?1, ?2), (?3, ?4) \
          ON CONFLICT DO NOTHING";
     match change(conn, sql, (a.0, b.0, c.0, d.0))? {
-        0 => Err(StoreError::AlreadyFriends.into()),
-        _ => Ok(found),
+        0 => return Err(StoreError::AlreadyFriends.into()),
+        _ if limits.friends.is_on() => {}
+        _ => return Ok(found),
     }
+    // Counted with the new one in it; an error takes it out again.
+    for (one, too_many) in
+        [(user, StoreError::TooManyFriends), (friend, StoreError::FriendHasTooMany)]
+    {
+        let sql = "SELECT COUNT(*) FROM Friend WHERE userid = ?1";
+        let count: Option<i64> = first(conn, sql, [one.0], |row| Ok(row.get(0)?))?;
+        if count.is_some_and(|count| limits.friends.is_exceeded_by(count)) {
+            return Err(too_many.into());
+        }
+    }
+    Ok(found)
 }
 
 pub(super) fn remove(conn: &Connection, user: UserId, friend: UserId) -> Attempt<()> {

@@ -4,13 +4,14 @@ use rusqlite::{Connection, Row};
 
 use super::{Attempt, accounts, change, first, rows};
 use crate::model::group::{GroupRow, gather_groups, groups_sql};
-use crate::model::{Group, GroupId, GroupRole, StoreError, UserId};
+use crate::model::{Group, GroupId, GroupRole, Limits, StoreError, UserId};
 
 pub(super) fn create(
     conn: &Connection,
     creator: UserId,
     name: &str,
     description: &str,
+    limits: &Limits,
 ) -> Attempt<GroupId> {
     expect_user(conn, creator)?;
     let sql = "INSERT INTO AllGroup (groupname, groupdesc) VALUES (?1, ?2)";
@@ -21,10 +22,40 @@ pub(super) fn create(
     };
     let sql = "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?1, ?2, 'creator')";
     change(conn, sql, (group.0, creator.0))?;
+    expect_few_groups(conn, creator, limits)?;
     Ok(group)
 }
 
-pub(super) fn join(conn: &Connection, group: GroupId, user: UserId) -> Attempt<Group> {
+/// Counts with the newest in it; an error takes that out again.
+fn expect_few_groups(conn: &Connection, user: UserId, limits: &Limits) -> Attempt<()> {
+    if !limits.groups.is_on() {
+        return Ok(());
+    }
+    let sql = "SELECT COUNT(*) FROM GroupUser WHERE userid = ?1";
+    match first(conn, sql, [user.0], |row| Ok(row.get(0)?))? {
+        Some(count) if limits.groups.is_exceeded_by(count) => Err(StoreError::TooManyGroups.into()),
+        _ => Ok(()),
+    }
+}
+
+/// As [`expect_few_groups`].
+fn expect_few_members(conn: &Connection, group: GroupId, limits: &Limits) -> Attempt<()> {
+    if !limits.members.is_on() {
+        return Ok(());
+    }
+    let sql = "SELECT COUNT(*) FROM GroupUser WHERE groupid = ?1";
+    match first(conn, sql, [group.0], |row| Ok(row.get(0)?))? {
+        Some(count) if limits.members.is_exceeded_by(count) => Err(StoreError::GroupFull.into()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn join(
+    conn: &Connection,
+    group: GroupId,
+    user: UserId,
+    limits: &Limits,
+) -> Attempt<Group> {
     expect_group(conn, group)?;
     expect_user(conn, user)?;
     let sql = "INSERT INTO GroupUser (groupid, userid, grouprole) VALUES (?1, ?2, 'normal') \
@@ -32,6 +63,8 @@ pub(super) fn join(conn: &Connection, group: GroupId, user: UserId) -> Attempt<G
     if change(conn, sql, (group.0, user.0))? == 0 {
         return Err(StoreError::AlreadyMember.into());
     }
+    expect_few_members(conn, group, limits)?;
+    expect_few_groups(conn, user, limits)?;
     let sql = groups_sql!("mine.userid = ?1 AND mine.groupid = ?2");
     let rows = rows(conn, sql, (user.0, group.0), to_row)?;
     gather_groups(rows)?.pop().ok_or(StoreError::NoSuchGroup.into())

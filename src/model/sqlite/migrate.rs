@@ -73,6 +73,15 @@ const MIGRATIONS: &[Migration] = &[
             "CREATE INDEX LoginToken_expires ON LoginToken (expires)",
         ],
     },
+    Migration {
+        number: 3,
+        statements: &[
+            // A column that is added cannot have the time as its default: the
+            // insertion says it.
+            "ALTER TABLE OfflineMessage ADD COLUMN stored TEXT NOT NULL DEFAULT ''",
+            "UPDATE OfflineMessage SET stored = CURRENT_TIMESTAMP",
+        ],
+    },
 ];
 
 const CREATE_RECORD: &str = "CREATE TABLE IF NOT EXISTS SchemaMigration (

@@ -20,14 +20,16 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
+use std::time::Duration;
 
 use rusqlite::{Connection, Params, Row, TransactionBehavior};
 
 use self::fault::Fault;
+use super::offline::DROPS_PER_CALL;
 use super::store::Result;
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, OfflineOp, OfflinePage, Pushed,
-    ServerRow, Store, TokenHash, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
+    OfflinePage, Pushed, ServerRow, Store, TokenHash, User, UserId,
 };
 
 /// Connections that read beside the one that writes.
@@ -208,8 +210,8 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    fn add_friend(&self, user: UserId, friend: UserId) -> Result<User> {
-        self.write(|conn| friends::add(conn, user, friend))
+    fn add_friend(&self, user: UserId, friend: UserId, limits: &Limits) -> Result<User> {
+        self.write(|conn| friends::add(conn, user, friend, limits))
     }
     fn remove_friend(&self, user: UserId, friend: UserId) -> Result<()> {
         self.write(|conn| friends::remove(conn, user, friend))
@@ -218,11 +220,17 @@ impl Store for SqliteStore {
         self.read(|conn| friends::of(conn, user))
     }
 
-    fn create_group(&self, creator: UserId, name: &str, description: &str) -> Result<GroupId> {
-        self.write(|conn| groups::create(conn, creator, name, description))
+    fn create_group(
+        &self,
+        creator: UserId,
+        name: &str,
+        description: &str,
+        limits: &Limits,
+    ) -> Result<GroupId> {
+        self.write(|conn| groups::create(conn, creator, name, description, limits))
     }
-    fn join_group(&self, group: GroupId, user: UserId) -> Result<Group> {
-        self.write(|conn| groups::join(conn, group, user))
+    fn join_group(&self, group: GroupId, user: UserId, limits: &Limits) -> Result<Group> {
+        self.write(|conn| groups::join(conn, group, user, limits))
     }
     fn leave_group(&self, group: GroupId, user: UserId) -> Result<bool> {
         self.write(|conn| groups::leave(conn, group, user))
@@ -248,6 +256,23 @@ impl Store for SqliteStore {
         max_bytes: usize,
     ) -> Result<OfflinePage> {
         self.read(|conn| offline::page(conn, user, pushed, max_rows, max_bytes))
+    }
+    fn count_offline(&self, user: UserId, most: u32) -> Result<u32> {
+        self.read(|conn| offline::count(conn, user, most))
+    }
+    fn are_offline(&self, messages: &[OfflineKey]) -> Result<Vec<bool>> {
+        self.read(|conn| offline::are_there(conn, messages))
+    }
+    fn drop_offline_older_than(&self, age: Duration) -> Result<u64> {
+        let mut dropped = 0;
+        for _ in 0..DROPS_PER_CALL {
+            let some = self.write(|conn| offline::drop_some_older_than(conn, age))?;
+            dropped += some;
+            if some == 0 {
+                break;
+            }
+        }
+        Ok(dropped)
     }
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>> {
         self.read(|conn| offline::waiting_for(conn, server, epoch))

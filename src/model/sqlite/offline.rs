@@ -1,10 +1,13 @@
 //! Missed messages in SQLite: one prepared statement per row, one commit (and
 //! one fsync) for all.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, params};
 
-use super::{Attempt, change, rows};
-use crate::model::{OfflineOp, OfflinePage, OfflineRow, Pushed, StoreError, UserId};
+use super::{Attempt, change, first, rows};
+use crate::model::offline::DROPPED_AT_ONCE;
+use crate::model::{OfflineKey, OfflineOp, OfflinePage, OfflineRow, Pushed, StoreError, UserId};
 
 pub(super) fn apply(conn: &Connection, ops: &[OfflineOp]) -> Attempt<()> {
     for op in ops {
@@ -13,8 +16,8 @@ pub(super) fn apply(conn: &Connection, ops: &[OfflineOp]) -> Attempt<()> {
                 let message = std::str::from_utf8(message).map_err(|error| {
                     StoreError::Internal(format!("a message that is not UTF-8: {error}"))
                 })?;
-                let sql = "INSERT INTO OfflineMessage (userid, sender, mid, message) \
-                     VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+                let sql = "INSERT INTO OfflineMessage (userid, sender, mid, message, stored) \
+                     VALUES (?1, ?2, ?3, ?4, CURRENT_TIMESTAMP) ON CONFLICT DO NOTHING";
                 change(conn, sql, params![to.0, sender.0, &**mid, message])?;
             }
             OfflineOp::DeleteRows { to, rows } => {
@@ -69,4 +72,26 @@ pub(super) fn waiting_for(conn: &Connection, server: &str, epoch: i64) -> Attemp
     let sql = "SELECT u.id FROM User u WHERE u.claim_server = ?1 AND u.claim_epoch = ?2 \
          AND EXISTS (SELECT 1 FROM OfflineMessage o WHERE o.userid = u.id) ORDER BY u.id";
     rows(conn, sql, (server, epoch), |row| Ok(UserId::from_column(row.get(0)?)?))
+}
+
+pub(super) fn count(conn: &Connection, user: UserId, most: u32) -> Attempt<u32> {
+    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM OfflineMessage WHERE userid = ?1 LIMIT ?2)";
+    Ok(first(conn, sql, (user.0, most), |row| Ok(row.get(0)?))?.unwrap_or(0))
+}
+
+pub(super) fn are_there(conn: &Connection, messages: &[OfflineKey]) -> Attempt<Vec<bool>> {
+    let sql = "SELECT 1 FROM OfflineMessage WHERE userid = ?1 AND sender = ?2 AND mid = ?3";
+    let mut there = Vec::with_capacity(messages.len());
+    for OfflineKey { to, sender, mid } in messages {
+        there.push(first(conn, sql, params![to.0, sender.0, &**mid], |_| Ok(()))?.is_some());
+    }
+    Ok(there)
+}
+
+pub(super) fn drop_some_older_than(conn: &Connection, age: Duration) -> Attempt<u64> {
+    // No index by time: rows are numbered in the order in which they come.
+    let sql = "DELETE FROM OfflineMessage WHERE id IN \
+         (SELECT id FROM OfflineMessage ORDER BY id LIMIT ?1) \
+         AND unixepoch(stored) + ?2 < unixepoch()";
+    change(conn, sql, (DROPPED_AT_ONCE as i64, age.as_secs() as i64))
 }

@@ -2,7 +2,7 @@
 
 use cluster_chat::model::{Store, StoreError, User, UserId, UserState};
 
-use super::{assert_refused, at_once, claim, take, user};
+use super::{NO_LIMITS, assert_refused, at_once, claim, take, user};
 
 fn ids(friends: Vec<User>) -> Vec<UserId> {
     friends.into_iter().map(|friend| friend.id).collect()
@@ -10,7 +10,7 @@ fn ids(friends: Vec<User>) -> Vec<UserId> {
 
 pub fn a_friendship_has_two_sides(store: &dyn Store) {
     let [alice, bob] = ["alice", "bob"].map(|name| user(store, name));
-    let friend = store.add_friend(bob, alice).unwrap();
+    let friend = store.add_friend(bob, alice, &NO_LIMITS).unwrap();
     assert_eq!(friend, store.user(alice).unwrap().unwrap());
     assert_eq!(ids(store.friends(alice).unwrap()), [bob]);
     assert_eq!(ids(store.friends(bob).unwrap()), [alice]);
@@ -23,7 +23,7 @@ pub fn a_friendship_has_two_sides(store: &dyn Store) {
 pub fn friends_come_ordered_with_their_state(store: &dyn Store) {
     let [alice, bob, carol, dave] = ["alice", "bob", "carol", "dave"].map(|name| user(store, name));
     for friend in [dave, alice, carol] {
-        store.add_friend(bob, friend).unwrap();
+        store.add_friend(bob, friend, &NO_LIMITS).unwrap();
     }
     take(store, carol, &claim("one:6000", 5, 1));
     let friend = |id, name: &str, state| User { id, name: name.to_owned(), state };
@@ -39,9 +39,9 @@ pub fn friends_come_ordered_with_their_state(store: &dyn Store) {
 
 pub fn a_second_friendship_of_the_same_two_is_refused(store: &dyn Store) {
     let [alice, bob] = ["alice", "bob"].map(|name| user(store, name));
-    store.add_friend(alice, bob).unwrap();
-    assert_refused!(store.add_friend(alice, bob), StoreError::AlreadyFriends);
-    assert_refused!(store.add_friend(bob, alice), StoreError::AlreadyFriends);
+    store.add_friend(alice, bob, &NO_LIMITS).unwrap();
+    assert_refused!(store.add_friend(alice, bob, &NO_LIMITS), StoreError::AlreadyFriends);
+    assert_refused!(store.add_friend(bob, alice, &NO_LIMITS), StoreError::AlreadyFriends);
 }
 
 pub fn strangers_and_nobodies_are_told_apart(store: &dyn Store) {
@@ -49,8 +49,8 @@ pub fn strangers_and_nobodies_are_told_apart(store: &dyn Store) {
     assert_refused!(store.remove_friend(alice, bob), StoreError::NotFriends);
     for nobody in [UserId(999), UserId(u32::MAX)] {
         assert_refused!(store.remove_friend(alice, nobody), StoreError::NoSuchUser);
-        assert_refused!(store.add_friend(alice, nobody), StoreError::NoSuchUser);
-        assert_refused!(store.add_friend(nobody, alice), StoreError::NoSuchUser);
+        assert_refused!(store.add_friend(alice, nobody, &NO_LIMITS), StoreError::NoSuchUser);
+        assert_refused!(store.add_friend(nobody, alice, &NO_LIMITS), StoreError::NoSuchUser);
     }
     assert_eq!(store.friends(alice).unwrap(), []);
     assert_eq!(store.friends(UserId(999)).unwrap(), []);
@@ -58,14 +58,15 @@ pub fn strangers_and_nobodies_are_told_apart(store: &dyn Store) {
 
 pub fn nobody_is_ones_own_friend(store: &dyn Store) {
     let alice = user(store, "alice");
-    assert_refused!(store.add_friend(alice, alice), StoreError::Internal(_));
+    assert_refused!(store.add_friend(alice, alice, &NO_LIMITS), StoreError::Internal(_));
     assert_eq!(store.friends(alice).unwrap(), []);
 }
 
 pub fn two_who_befriend_each_other_at_once_become_friends_once(store: &dyn Store) {
     for round in 0..10 {
         let pair = ["a", "b"].map(|name| user(store, &format!("{name}{round}")));
-        let outcomes = at_once(2, |index| store.add_friend(pair[index], pair[1 - index]));
+        let outcomes =
+            at_once(2, |index| store.add_friend(pair[index], pair[1 - index], &NO_LIMITS));
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
         for refused in outcomes.into_iter().filter(Result::is_err) {
             assert_refused!(refused, StoreError::AlreadyFriends);
@@ -81,7 +82,7 @@ pub fn making_and_ending_crosswise_leaves_both_sides_alike(store: &dyn Store) {
         for step in 1..40 {
             let (me, other) = (users[index], users[(index + 1 + step % 3) % 4]);
             let outcome = match step % 2 {
-                0 => store.add_friend(me, other).map(drop),
+                0 => store.add_friend(me, other, &NO_LIMITS).map(drop),
                 _ => store.remove_friend(me, other),
             };
             match outcome {

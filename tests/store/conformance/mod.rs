@@ -6,14 +6,17 @@ pub mod accounts;
 pub mod claims;
 pub mod friends;
 pub mod groups;
+pub mod limits;
 pub mod offline;
+pub mod offline_bounds;
 pub mod servers;
 pub mod tokens;
 
 use std::sync::Barrier;
 
 use cluster_chat::model::{
-    Claim, ClaimOutcome, HeldClaim, Pushed, ServerRow, Store, TokenHash, UserId, UserState,
+    Claim, ClaimOutcome, HeldClaim, Limit, Limits, Pushed, ServerRow, Store, TokenHash, UserId,
+    UserState,
 };
 
 /// Calls `$make!` with every part and its cases.
@@ -96,6 +99,21 @@ macro_rules! for_each_case {
                 all_groups_come_with_all_members_in_order,
                 nobody_is_left_in_a_group_dissolved_while_others_join,
             ]
+            limits with_store: [
+                nobody_has_more_friends_than_allowed,
+                nobody_is_in_more_groups_than_allowed,
+                no_group_has_more_members_than_allowed,
+                limits_hold_for_friends_made_at_the_same_time,
+                limits_hold_for_members_who_join_at_the_same_time,
+                limits_hold_for_one_user_in_many_places_at_the_same_time,
+            ]
+            offline_bounds with_back_door: [
+                what_waits_is_counted_up_to_a_bound,
+                it_is_known_which_messages_wait,
+                what_waited_too_long_is_dropped,
+                ten_thousand_that_waited_too_long_are_dropped_at_a_time,
+                a_page_goes_on_behind_what_was_pushed_and_is_dropped,
+            ]
             offline with_store: [
                 messages_come_oldest_first_and_exactly,
                 whoever_keeps_the_same_messages_at_the_same_time_loses_none,
@@ -131,6 +149,9 @@ pub trait BackDoor: Sync {
     /// What a query for one number says.
     fn number(&self, sql: &str) -> i64;
 }
+
+/// Any number of everything.
+pub const NO_LIMITS: Limits = Limits { friends: Limit(0), groups: Limit(0), members: Limit(0) };
 
 /// A registered user.
 pub fn user(store: &dyn Store, name: &str) -> UserId {
