@@ -19,7 +19,7 @@ help() {
 usage:
   services.sh start mariadb|redis|nginx --dir DIR [--port P] [--conf FILE] [--watch PID]
       Starts it in DIR and waits until it answers. Prints pid=, port= and url=
-      (nginx needs --conf and has no url); DIR/pid and DIR/port hold the same.
+      (nginx needs --conf and has no url, mariadb may have one); DIR/pid and DIR/port hold the same.
       What runs in DIR already is left as it is. --watch: ends with process PID.
   services.sh stop DIR       ends it and waits until it is gone; keeps the data.
       Ends also what a killed one has left behind, as start does
@@ -124,7 +124,9 @@ start_mariadb() {
   # than the 107 bytes that a socket's address holds.
   # A commit is written at once and synced once a second: a killed one loses
   # nothing, and the many servers of a test run do not wait for one disk.
-  setsid mariadbd --no-defaults "${as_root[@]}" --datadir="$dir/data" --tmpdir="$dir/tmp" \
+  local options=--no-defaults
+  [[ -z $conf ]] || options=--defaults-file=$conf
+  setsid mariadbd "$options" "${as_root[@]}" --datadir="$dir/data" --tmpdir="$dir/tmp" \
     --socket=private.sock --pid-file=private.pid --port="$port" --bind-address=127.0.0.1 \
     --innodb-buffer-pool-size=64M --innodb-log-file-size=16M --skip-name-resolve \
     --innodb-flush-log-at-trx-commit=2 \

@@ -7,6 +7,7 @@ mod conformance;
 mod mariadb;
 mod mysql_faults;
 mod mysql_schema;
+mod mysql_tls;
 mod mysql_tokens;
 mod sqlite_file;
 #[path = "../support/mod.rs"]

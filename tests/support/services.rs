@@ -62,6 +62,16 @@ impl Service {
         Service::start("mariadb")
     }
 
+    /// A MariaDB with options of its own, from a file as `my.cnf`.
+    #[track_caller]
+    pub fn mariadb_with(conf: &Path) -> Service {
+        let dir = new_dir();
+        let Started { pid, port } =
+            launch("mariadb", dir.path(), None, Some(conf), std::process::id())
+                .unwrap_or_else(|why| panic!("{why}"));
+        Service { kind: "mariadb", dir, conf: Some(conf.to_owned()), pid, port }
+    }
+
     /// A Redis.
     #[track_caller]
     pub fn redis() -> Service {

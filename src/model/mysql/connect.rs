@@ -9,6 +9,7 @@ use mysql::{Conn, DriverError, Error, Opts, OptsBuilder, UrlError, Value, from_v
 
 use super::MysqlOptions;
 use super::fault::{Fault, io_kind};
+use super::tls::{self, Tls};
 use crate::model::StoreError;
 
 /// What every session sets. Strict: a text that does not fit is an error, not
@@ -20,6 +21,9 @@ const SESSION: [&str; 2] = [
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 ];
 
+/// The server takes TLS only, and the connection has none.
+const SECURE_TRANSPORT_REQUIRED: u16 = 3159;
+
 /// The shortest time that is left to one address of a host with several.
 const MIN_CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -30,6 +34,7 @@ const PREPARED_STATEMENTS: usize = 128;
 #[derive(Clone)]
 pub(super) struct Target {
     opts: Opts,
+    tls: Tls,
     database: String,
     connect_timeout: Duration,
     lock_wait_seconds: u64,
@@ -45,7 +50,7 @@ pub(super) struct DbConn {
 impl Target {
     /// Errors: `Misconfigured`.
     pub(super) fn new(options: &MysqlOptions) -> Result<Target, StoreError> {
-        let opts = parse_url(&options.url)?;
+        let (opts, tls) = parse_url(&options.url)?;
         let Some(database) = opts.get_db_name().filter(|name| !name.is_empty()) else {
             return Err(StoreError::Misconfigured(format!(
                 "the database URL names no database: write it at the end, as in {}/chat",
@@ -59,9 +64,11 @@ impl Target {
             // The driver would otherwise look for a Unix socket behind every
             // loopback connection, and connect twice.
             .prefer_socket(false)
+            .ssl_opts(tls.options())
             .stmt_cache_size(Some(PREPARED_STATEMENTS));
         Ok(Target {
             opts: opts.into(),
+            tls,
             database,
             connect_timeout: options.connect_timeout,
             // A lock time-out has to come before the socket's: the former is
@@ -107,9 +114,9 @@ impl Target {
     /// ::1 comes first.
     fn connect_any(&self) -> Result<Conn, Error> {
         let deadline = Instant::now() + self.connect_timeout;
-        let by_name = self.opts.get_socket().is_some() || self.opts.get_ssl_opts().is_some();
+        let by_name = self.opts.get_socket().is_some() || self.tls.checks_name();
         if by_name {
-            // TLS checks the name, a Unix socket has no address.
+            // TLS may check the name, a Unix socket has no address.
             return self.connect_one(None, self.connect_timeout);
         }
         let mut outcome = Err(DriverError::CouldNotConnect(None).into());
@@ -138,6 +145,29 @@ impl Target {
         let user = self.opts.get_user().unwrap_or_default();
         let database = &self.database;
         match (&fault, fault.code()) {
+            (_, Some(SECURE_TRANSPORT_REQUIRED)) => StoreError::Misconfigured(format!(
+                "MySQL at {place} takes only connections with TLS: add ssl-mode=required (or \
+                 verify-ca or verify-identity) to the parameters of the database URL"
+            )),
+            (Fault::Driver(Error::DriverError(DriverError::TlsNotSupported)), _) => {
+                StoreError::Misconfigured(format!(
+                    "MySQL at {place} offers no TLS: give it a certificate, or take ssl-mode out \
+                     of the database URL"
+                ))
+            }
+            (Fault::Driver(error), None) if is_distrust(error) => {
+                StoreError::Misconfigured(format!(
+                    "the certificate of MySQL at {place} is not accepted ({error}): check the CA \
+                     that ssl-ca names in the database URL, and that the host there is one of the \
+                     certificate's names (ssl-mode=verify-ca does not ask for that)"
+                ))
+            }
+            // MariaDB says the same of a connection that ought to have TLS.
+            (_, Some(1045 | 1698)) if !self.tls.is_on() => StoreError::Misconfigured(format!(
+                "MySQL at {place} denied access to the user '{user}': check the user and the \
+                 password in the database URL; if it takes only connections with TLS, add \
+                 ssl-mode=required to the URL's parameters"
+            )),
             (_, Some(1045 | 1698)) => StoreError::Misconfigured(format!(
                 "MySQL at {place} denied access to the user '{user}': check the user and the \
                  password in the database URL"
@@ -178,7 +208,7 @@ impl Target {
 /// the password or a parameter.
 pub fn describe_url(url: &str) -> String {
     match parse_url(url) {
-        Ok(opts) => {
+        Ok((opts, _)) => {
             let user = opts.get_user().map(|user| format!("{user}@")).unwrap_or_default();
             let database = opts.get_db_name().map(|name| format!("/{name}")).unwrap_or_default();
             format!("mysql://{user}{}{database}", place(&opts))
@@ -188,7 +218,7 @@ pub fn describe_url(url: &str) -> String {
 }
 
 /// Errors: `Misconfigured`, without any part of the URL that may be secret.
-fn parse_url(url: &str) -> Result<Opts, StoreError> {
+fn parse_url(url: &str) -> Result<(Opts, Tls), StoreError> {
     let complain = |what: &str| {
         Err(StoreError::Misconfigured(format!(
             "the database URL is not valid ({what}): it has the form \
@@ -203,8 +233,12 @@ fn parse_url(url: &str) -> Result<Opts, StoreError> {
     if url.contains('@') && !authority.contains('@') {
         return complain("there is an @, but not between the password and the host");
     }
-    match Opts::from_url(url) {
-        Ok(opts) => Ok(opts),
+    let (url, tls) = match tls::split_off(url) {
+        Ok(parts) => parts,
+        Err(what) => return complain(&what),
+    };
+    match Opts::from_url(&url) {
+        Ok(opts) => Ok((opts, tls)),
         Err(UrlError::UnsupportedScheme(_)) => complain("it must start with mysql://"),
         Err(UrlError::UnknownParameter(name)) => complain(&format!("unknown parameter {name:?}")),
         Err(UrlError::InvalidValue(name, _)) => {
@@ -215,6 +249,12 @@ fn parse_url(url: &str) -> Result<Opts, StoreError> {
         }
         Err(_) => complain("its parts cannot be told apart"),
     }
+}
+
+/// Whether TLS did not accept the server's certificate. The driver hides the
+/// cause behind an input/output error; only its words tell.
+fn is_distrust(error: &Error) -> bool {
+    error.to_string().contains("invalid peer certificate")
 }
 
 /// `host:port`, or the path of the Unix socket.

@@ -22,6 +22,7 @@ mod ids;
 mod migrate;
 mod offline;
 mod pool;
+mod tls;
 mod tokens;
 
 use std::time::{Duration, Instant};
