@@ -31,3 +31,8 @@ fn the_messages_of_the_corpus_keep_their_bounds_and_their_text() {
 fn the_envelopes_of_the_corpus_panic_nowhere() {
     check_all("envelope", crate::envelope::check);
 }
+
+#[test]
+fn the_proxy_headers_of_the_corpus_are_the_same_however_they_are_cut() {
+    check_all("proxy_header", crate::proxy_header::check);
+}

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::json::{any_object, changes, object, request, spoil, value};
-use super::{codec, envelope, message};
+use super::{codec, envelope, message, proxy_header};
 
 /// Frames of the framed dialect, now and then with a length that lies.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
@@ -55,6 +55,37 @@ fn envelope_text() -> impl Strategy<Value = String> {
     )
 }
 
+/// A line of version 1, its fields mostly right.
+fn proxy_line() -> impl Strategy<Value = Vec<u8>> {
+    let family = select(&["TCP4", "TCP4", "TCP6", "TCP6", "UNKNOWN", "UDP4", ""][..]);
+    let address = || {
+        prop_oneof![
+            any::<std::net::Ipv4Addr>().prop_map(|address| address.to_string()),
+            any::<std::net::Ipv6Addr>().prop_map(|address| address.to_string()),
+            select(&["", "::ffff:192.0.2.1", "01.2.3.4", "1.2.3", "::1%1", "x"][..])
+                .prop_map(str::to_owned),
+        ]
+    };
+    let ports = (0_u32..70_000, select(&["1", "0", "065", "+1", "-1", "65536", ""][..]));
+    let end = select(&["\r\n", "\r\n", "\n", "\r", " \r\n", ""][..]);
+    (family, address(), address(), ports, end).prop_map(|(family, from, to, ports, end)| {
+        format!("PROXY {family} {from} {to} {} {}{end}", ports.0, ports.1).into_bytes()
+    })
+}
+
+/// A binary header of version 2, its length now and then a lie.
+fn proxy_binary() -> impl Strategy<Value = Vec<u8>> {
+    let command = select(&[0x21_u8, 0x21, 0x20, 0x22, 0x11][..]);
+    let family = select(&[0x11_u8, 0x11, 0x21, 0x12, 0x22, 0x31, 0x00, 0x41][..]);
+    let block = prop::collection::vec(any::<u8>(), 0..80);
+    let length = prop_oneof![4 => Just(None), 1 => (0_u16..600).prop_map(Some)];
+    (command, family, block, length).prop_map(|(command, family, block, length)| {
+        let length = length.unwrap_or(u16::try_from(block.len()).unwrap());
+        let fixed = [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[command, family]].concat();
+        [&fixed[..], &length.to_be_bytes(), &block].concat()
+    })
+}
+
 proptest! {
     #[test]
     fn any_split_of_any_stream_gives_the_same_frames_and_the_same_end(
@@ -93,5 +124,21 @@ proptest! {
     #[test]
     fn a_spoilt_envelope_panics_nowhere(text in envelope_text(), changes in changes()) {
         envelope::check(&spoil(text.as_bytes(), &changes));
+    }
+
+    #[test]
+    fn a_proxy_header_is_the_same_however_it_is_cut(
+        header in prop_oneof![proxy_line(), proxy_binary()],
+        behind in prop::collection::vec(any::<u8>(), 0..20),
+    ) {
+        proxy_header::check(&[header, behind].concat());
+    }
+
+    #[test]
+    fn a_spoilt_proxy_header_panics_nowhere(
+        header in prop_oneof![proxy_line(), proxy_binary()],
+        changes in changes(),
+    ) {
+        proxy_header::check(&spoil(&header, &changes));
     }
 }

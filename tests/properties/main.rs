@@ -9,3 +9,4 @@ mod envelope;
 mod generated;
 mod json;
 mod message;
+mod proxy_header;
