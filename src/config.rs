@@ -196,13 +196,20 @@ pub struct Config {
     pub log: String,
 }
 
+/// What is said of a `--database` that is [`Database::Unknown`].
+pub const NO_DATABASE: &str =
+    "--database names no database: write sqlite:FILE or mysql://USER@HOST:PORT/DATABASE";
+
 /// Where everything is kept.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Database {
     /// An embedded file, for one server.
     Sqlite(PathBuf),
-    /// MySQL or MariaDB; the URL holds a password.
+    /// MySQL or MariaDB; the URL may hold a password.
     Mysql(String),
+    /// Neither. Refused by [`Config::check`], which does not repeat it: it may
+    /// hold a password.
+    Unknown,
 }
 
 impl std::fmt::Debug for Database {
@@ -210,21 +217,20 @@ impl std::fmt::Debug for Database {
         match self {
             Database::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Database::Mysql(_) => f.write_str("mysql://…"),
+            Database::Unknown => f.write_str("(neither sqlite: nor mysql:)"),
         }
     }
 }
 
 impl std::str::FromStr for Database {
-    type Err = String;
+    type Err = std::convert::Infallible;
 
-    fn from_str(text: &str) -> Result<Database, String> {
+    fn from_str(text: &str) -> Result<Database, Self::Err> {
         if text.starts_with("mysql://") {
-            Ok(Database::Mysql(text.to_owned()))
-        } else if let Some(path) = text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
-            Ok(Database::Sqlite(path.into()))
-        } else {
-            Err("write sqlite:FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE".into())
+            return Ok(Database::Mysql(text.to_owned()));
         }
+        let path = text.strip_prefix("sqlite:").filter(|path| !path.is_empty());
+        Ok(path.map_or(Database::Unknown, |path| Database::Sqlite(path.into())))
     }
 }
 
@@ -284,6 +290,9 @@ impl Config {
     /// # Errors
     /// A sentence that says what to change.
     pub fn check(&self) -> Result<(), String> {
+        if self.database == Database::Unknown {
+            return Err(NO_DATABASE.into());
+        }
         let on_mysql = matches!(self.database, Database::Mysql(_));
         if self.redis.is_some() && !on_mysql {
             return Err("--redis makes this server a member of a cluster, which needs a database \

@@ -36,6 +36,7 @@ impl Config {
         if let Some(password) = database {
             config.database = match &self.database {
                 Database::Mysql(url) => Database::Mysql(complete("database", url, &password)?),
+                Database::Unknown => Database::Unknown,
                 Database::Sqlite(_) => {
                     return Err("there is a database password, but an SQLite file has none: add \
                                 --database mysql://USER@HOST:PORT/DATABASE, or take it away"

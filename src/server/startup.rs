@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::bus::Bus;
 use crate::bus::local::LocalBus;
 use crate::bus::redis::{RedisBus, RedisError, RedisOptions};
-use crate::config::{Config, Database};
+use crate::config::{Config, Database, NO_DATABASE};
 use crate::model::mysql::{MysqlOptions, MysqlStore, describe_url};
 use crate::model::sqlite::SqliteStore;
 use crate::model::{Store, StoreError};
@@ -100,6 +100,7 @@ fn cannot_listen(address: SocketAddr, err: &io::Error) -> StartError {
 /// Opens the database, waiting for it up to the deadline.
 pub(super) fn open_store(config: &Config, deadline: Instant) -> Result<Arc<dyn Store>, StartError> {
     match &config.database {
+        Database::Unknown => Err(StartError::Usage(NO_DATABASE.into())),
         Database::Sqlite(path) => {
             let store = SqliteStore::open(path).map_err(StartError::from_store)?;
             info!(target: "store", "everything is kept in {}", path.display());
