@@ -44,6 +44,9 @@ pub(super) struct Core {
     pub next_serial: Serial,
     /// Connections with something to read or to decode; served in turn.
     pub run_queue: VecDeque<Serial>,
+    /// Those among them that had more than their share, or asked too fast:
+    /// served after the others.
+    pub backlog: VecDeque<Serial>,
     /// Connections to be flushed at the end of the turn.
     pub dirty: Vec<Serial>,
     /// Connections to be freed at the end of the turn.
@@ -71,6 +74,7 @@ impl Core {
             connections: Connections::default(),
             next_serial: NonZeroU64::MIN,
             run_queue: VecDeque::new(),
+            backlog: VecDeque::new(),
             dirty: Vec::new(),
             closing: Vec::new(),
             timers: Timers::new(),
@@ -84,7 +88,10 @@ impl Core {
 
     /// Whether the next turn has work that no event will announce.
     pub(super) fn must_not_sleep(&self) -> bool {
-        !self.run_queue.is_empty() || !self.dirty.is_empty() || !self.closing.is_empty()
+        !self.run_queue.is_empty()
+            || !self.backlog.is_empty()
+            || !self.dirty.is_empty()
+            || !self.closing.is_empty()
     }
 
     /// When the next turn has work at the latest.
@@ -146,6 +153,15 @@ impl Core {
         {
             conn.in_run_queue = true;
             self.run_queue.push_back(serial);
+        }
+    }
+
+    /// Puts a connection into the backlog, unless it is queued already.
+    pub(super) fn mark_backlogged(&mut self, serial: Serial) {
+        if let Some(conn) = self.connections.get_mut(&serial)
+            && !std::mem::replace(&mut conn.in_run_queue, true)
+        {
+            self.backlog.push_back(serial);
         }
     }
 
@@ -227,14 +243,19 @@ impl Core {
         self.close(id, reason);
     }
 
-    /// Lets the frames of a paused connection come again.
-    pub(super) fn resume(&mut self, id: ConnId) {
+    /// Lets the frames of a paused connection come again, after those of the
+    /// others if it is in no hurry.
+    pub(super) fn resume(&mut self, id: ConnId, in_no_hurry: bool) {
         let now = self.now;
         let Some(conn) = self.get(id).filter(|c| c.is_open() && c.paused) else { return };
         conn.paused = false;
         // It was not asked, so it has not been silent.
         conn.quiet_since = now;
-        self.mark_ready(id.serial);
+        if in_no_hurry {
+            self.mark_backlogged(id.serial);
+        } else {
+            self.mark_ready(id.serial);
+        }
         self.arm(id.serial);
     }
 

@@ -72,7 +72,13 @@ impl<'a> Io<'a> {
     /// Takes back [`Flow::Pause`](super::Flow::Pause). No frame comes before
     /// the present callback has returned.
     pub fn resume(&mut self, conn: ConnId) {
-        self.core.resume(conn);
+        self.core.resume(conn, false);
+    }
+
+    /// The same for a connection that has asked for more than its share: it
+    /// comes after the others.
+    pub fn resume_in_no_hurry(&mut self, conn: ConnId) {
+        self.core.resume(conn, true);
     }
 
     /// How long the connection may be silent; `None`: for ever.

@@ -36,11 +36,9 @@ const EVENTS: usize = 1024;
 /// Commands that are taken out of the mailbox before the sockets have their
 /// turn.
 const MAILBOX_BUDGET: usize = 1024;
-/// Frames that a turn handles, if it has to, before everybody else is served
-/// again: with many who have much to say each gets a smaller share, so that
-/// the turn of those who have little comes as soon.
-const TURN_FRAMES: usize = 4096;
-const LEAST_FRAMES: usize = 4;
+/// Frames of the backlog that a turn handles before those come again who have
+/// little to say: thousands who have much delay them by no more than this.
+const BACKLOG_FRAMES: usize = 512;
 /// The one buffer that all sockets of a reactor are read into.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
@@ -144,11 +142,19 @@ impl<H: Handler> Reactor<H> {
             self.core.on_event(event);
         }
         // Who joins the queue during this turn waits for the next.
-        let waiting = self.core.run_queue.len();
-        let frames = (TURN_FRAMES / waiting.max(1)).max(LEAST_FRAMES);
-        for _ in 0..waiting {
+        // Who gets into it in this turn has had a share of it.
+        let backlogged = self.core.backlog.len();
+        for _ in 0..self.core.run_queue.len() {
             let Some(serial) = self.core.run_queue.pop_front() else { break };
-            self.serve(handler, serial, frames);
+            self.serve(handler, serial);
+        }
+        let mut handled = 0;
+        for _ in 0..backlogged {
+            let Some(serial) = self.core.backlog.pop_front() else { break };
+            handled += self.serve(handler, serial);
+            if handled >= BACKLOG_FRAMES {
+                break;
+            }
         }
         self.core.expire();
         self.ring_timers(handler);
@@ -182,11 +188,16 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    /// One connection's share of a turn: at most so many frames.
-    fn serve(&mut self, handler: &mut H, serial: Serial, frames: usize) {
+    /// One connection's share of a turn. Says how many frames that took, and
+    /// counts a read as one.
+    fn serve(&mut self, handler: &mut H, serial: Serial) -> usize {
         let config = &self.core.config;
-        let frames = frames.min(config.frame_budget);
-        let mut budget = Budget { bytes: config.read_budget_bytes, frames };
+        let mut budget = Budget { bytes: config.read_budget_bytes, frames: config.frame_budget };
+        self.serve_within(handler, serial, &mut budget);
+        self.core.config.frame_budget - budget.frames + 1
+    }
+
+    fn serve_within(&mut self, handler: &mut H, serial: Serial, budget: &mut Budget) {
         if let Some(conn) = self.core.connections.get_mut(&serial) {
             conn.in_run_queue = false;
         }
@@ -200,7 +211,7 @@ impl<H: Handler> Reactor<H> {
                 return;
             }
             let stop = if conn.undecoded {
-                self.decode_buffered(handler, id, &mut budget)
+                self.decode_buffered(handler, id, budget)
             } else if conn.eof_at.is_some() && conn.awaits_header() {
                 return self.core.close_unintroduced(id);
             } else if conn.eof_at.is_some() {
@@ -213,10 +224,10 @@ impl<H: Handler> Reactor<H> {
             } else if budget.bytes == 0 || budget.frames == 0 {
                 Stop::OutOfBudget
             } else {
-                self.read(handler, id, &mut budget)
+                self.read(handler, id, budget)
             };
             if stop == Stop::OutOfBudget {
-                return self.core.mark_ready(serial);
+                return self.core.mark_backlogged(serial);
             }
         }
     }

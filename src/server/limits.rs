@@ -115,7 +115,7 @@ impl Gateway {
     /// request is with a pool.
     pub(super) fn pause_over(&mut self, io: &mut Io<'_>, conn: ConnId) {
         if self.peers.get(&conn).is_some_and(super::peer::Peer::takes_requests) {
-            io.resume(conn);
+            io.resume_in_no_hurry(conn);
         }
     }
 }

@@ -52,6 +52,35 @@ fn one_flooder_does_not_starve_its_neighbours() {
 }
 
 #[test]
+fn a_crowd_that_has_much_to_say_delays_the_next_turn_by_no_more_than_one_flooder_or_so() {
+    let rig = Rig::start(Script::collect());
+    let mut crowd: Vec<_> = (0..100).map(|_| rig.connect()).collect();
+    let flood: Vec<u8> = (0..200_u32).flat_map(|n| framed(&n.to_be_bytes())).collect();
+    let hold = rig.hold();
+    for (flooder, _) in &mut crowd {
+        flooder.send_raw(&flood);
+    }
+    drop(hold);
+    let (mut handled, mut this_turn, mut newcomers) = (0, 0, false);
+    while handled < 100 * 200 {
+        rig.wait_for(|seen| match seen {
+            Seen::Frame(_, payload) => {
+                handled += 1;
+                this_turn += 1;
+                newcomers |= payload == 0_u32.to_be_bytes();
+                Some(())
+            }
+            Seen::TurnEnd => {
+                assert!(newcomers || this_turn <= 512 + 64, "{this_turn} frames in one turn");
+                (this_turn, newcomers) = (0, false);
+                None
+            }
+            _ => None,
+        });
+    }
+}
+
+#[test]
 fn a_turn_reads_no_more_of_one_connection_than_its_budget() {
     let rig = Rig::with(Script::collect(), |config| config.read_budget_bytes = 4000);
     let (mut client, conn) = rig.connect();
