@@ -11,7 +11,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::Shutdown;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
@@ -234,7 +233,7 @@ impl Core {
     }
 
     /// Closes a connection for the reason it already has, if it has one.
-    fn close_finished(&mut self, id: ConnId, otherwise: CloseReason) {
+    pub(super) fn close_finished(&mut self, id: ConnId, otherwise: CloseReason) {
         let Some(conn) = self.get(id) else { return };
         let reason = match &conn.phase {
             Phase::Finishing { reason, .. } | Phase::Lingering { reason, .. } => reason.clone(),
@@ -289,41 +288,6 @@ impl Core {
         let news = conn.accepted > conn.told;
         conn.told = conn.accepted;
         news.then_some((id, conn.accepted))
-    }
-
-    /// Shuts down the writing side of a connection that has finished.
-    fn linger(&mut self, id: ConnId) {
-        let deadline = self.now + self.config.linger_timeout;
-        let Some(conn) = self.get(id) else { return };
-        let Phase::Finishing { reason, .. } = &conn.phase else { return };
-        let reason = reason.clone();
-        let shut = conn.stream.shutdown(Shutdown::Write);
-        if shut.is_err() || conn.eof_at.is_some() {
-            self.close(id, reason);
-            return;
-        }
-        conn.phase = Phase::Lingering { reason, deadline };
-        self.mark_ready(id.serial);
-        self.arm(id.serial);
-    }
-
-    /// Throws away what a lingering connection still sends.
-    pub(super) fn discard(&mut self, id: ConnId, scratch: &mut [u8]) {
-        let mut budget = self.config.read_budget_bytes;
-        let now = self.now;
-        while budget > 0 {
-            let room = budget.min(scratch.len());
-            let Some(conn) = self.get(id) else { return };
-            match conn.read(&mut scratch[..room], now) {
-                ReadOutcome::Bytes(n) => budget -= n,
-                ReadOutcome::Nothing => return,
-                ReadOutcome::End | ReadOutcome::Failed(_) => {
-                    self.close_finished(id, CloseReason::PeerClosed);
-                    return;
-                }
-            }
-        }
-        self.mark_ready(id.serial);
     }
 
     /// Closes the connections whose time is over.

@@ -20,6 +20,7 @@ mod core;
 pub mod handle;
 pub mod handler;
 pub mod io;
+mod lingering;
 pub mod memory;
 mod opening;
 mod outbound;

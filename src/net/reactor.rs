@@ -1,7 +1,7 @@
 //! The loop of a sub-reactor: poll, read, decode, call the handler, flush.
 //!
 //! ```text
-//! one turn: poll ─▶ mailbox ─▶ events ─▶ run queue ─▶ timers ─▶ on_turn_end
+//! one turn: poll ─▶ mailbox ─▶ events ─▶ run queue ─▶ backlog ─▶ timers
 //!                ─▶ flush the dirty (on_written) ─▶ free the closed (on_close)
 //! ```
 //!
