@@ -3,6 +3,7 @@
 //! ```text
 //! one turn: poll ─▶ mailbox ─▶ events ─▶ run queue ─▶ backlog ─▶ timers
 //!                ─▶ flush the dirty (on_written) ─▶ free the closed (on_close)
+//!                ─▶ on_turn_end
 //! ```
 //!
 //! Thread: the one that calls [`Reactor::run`], from then on.
