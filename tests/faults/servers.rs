@@ -173,8 +173,9 @@ fn a_server_is_frozen_until_it_is_declared_dead_and_goes_on() {
     });
     crowd.more_done(40);
     crowd.books.note("the second server goes on");
-    cluster.servers[1].signal(Signal::Cont);
+    // Before the signal: it may throw them out before this thread goes on.
     let thawed = Instant::now();
+    cluster.servers[1].signal(Signal::Cont);
     crowd.wait("it throws out who is still there", |books| {
         books.closed_by_servers_since(thawed) >= 2
     });
