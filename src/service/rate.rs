@@ -81,6 +81,9 @@ pub struct Table<K, V> {
     entries: HashMap<K, V>,
     most: usize,
     sweep_at: usize,
+    /// How often all entries were looked at.
+    #[cfg(test)]
+    sweeps: usize,
 }
 
 /// Fewer entries are not worth a sweep.
@@ -104,7 +107,13 @@ impl<K: Hash + Eq + Clone, V: Fading> Table<K, V> {
     /// A table that never holds more than `most` values.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { entries: HashMap::new(), most, sweep_at: SMALLEST_SWEEP }
+        Self {
+            entries: HashMap::new(),
+            most,
+            sweep_at: SMALLEST_SWEEP,
+            #[cfg(test)]
+            sweeps: 0,
+        }
     }
 
     /// The value of a key, if it has one.
@@ -115,18 +124,30 @@ impl<K: Hash + Eq + Clone, V: Fading> Table<K, V> {
     /// The value of a key, made if need be. Where there are too many, one of
     /// those that fade soonest gives way.
     pub fn entry(&mut self, key: K, now: Instant) -> &mut V {
-        if !self.entries.contains_key(&key) && self.entries.len() >= self.sweep_at.min(self.most) {
-            self.entries.retain(|_, value| value.fades_at().is_some_and(|at| at > now));
-            self.sweep_at = (self.entries.len() * 2).max(SMALLEST_SWEEP);
-            if self.entries.len() >= self.most {
-                let sample = self.entries.iter().take(SAMPLE);
-                let least = sample.min_by_key(|(_, value)| value.fades_at());
-                if let Some(key) = least.map(|(key, _)| key.clone()) {
-                    self.entries.remove(&key);
-                }
-            }
+        if !self.entries.contains_key(&key) {
+            self.make_room(now);
         }
         self.entries.entry(key).or_default()
+    }
+
+    /// A sweep looks at all entries, and so is rare: a table that stays full
+    /// must not cost one for every stranger.
+    fn make_room(&mut self, now: Instant) {
+        if self.entries.len() >= self.sweep_at {
+            self.entries.retain(|_, value| value.fades_at().is_some_and(|at| at > now));
+            self.sweep_at = (self.entries.len() * 2).max(SMALLEST_SWEEP);
+            #[cfg(test)]
+            {
+                self.sweeps += 1;
+            }
+        }
+        if self.entries.len() >= self.most {
+            let sample = self.entries.iter().take(SAMPLE);
+            let least = sample.min_by_key(|(_, value)| value.fades_at());
+            if let Some(key) = least.map(|(key, _)| key.clone()) {
+                self.entries.remove(&key);
+            }
+        }
     }
 
     /// Forgets a key.
@@ -178,6 +199,7 @@ mod tests {
             table.entry(key, now).charge(&rate, now);
             assert!(table.entries.len() <= 1000);
         }
+        assert!(table.sweeps <= 3, "a full table is not swept for every key: {}", table.sweeps);
         for key in 0..SMALLEST_SWEEP as u32 + 1000 {
             table.entry(5000 + key, now + 2 * SECOND).charge(&rate, now + 2 * SECOND);
         }
