@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 use log::{error, info, warn};
 
 pub use main_reactor::MainReactor;
@@ -42,7 +42,7 @@ use crate::bus::Bus;
 use crate::config::{Config, Database};
 use crate::model::Store;
 use crate::net::{BufferMemory, Reactor, ReactorConfig, ReactorHandle};
-use crate::service::claims::Event;
+use crate::service::claims::{Event, Start};
 use crate::service::inbound::Inbound;
 use crate::service::throttle::TryLimits;
 use crate::service::{
@@ -59,6 +59,10 @@ const HANDOVER_GRACE: Duration = Duration::from_secs(2);
 
 /// How much longer a half-closed connection waits for its answers.
 const HALF_CLOSE_GRACE: Duration = Duration::from_secs(3);
+
+/// How long a start waits until it stands in its cluster: the first messages
+/// should go to who is online elsewhere, not into the database.
+const JOIN_WAIT: Duration = Duration::from_secs(3);
 
 /// A running server.
 pub struct Server {
@@ -95,6 +99,8 @@ impl Server {
         let store: Arc<dyn Store> = startup::open_store(config, deadline)?;
         let bus: Arc<dyn Bus> = startup::open_bus(config, &id, deadline)?;
         let epoch = random_positive();
+        let known = store.servers().map_err(StartError::from_store)?;
+        let former_life = known.iter().any(|row| *row.id == *id);
         let freed = store.start_server(&id, epoch).map_err(StartError::from_store)?;
         if freed > 0 {
             info!(target: "claims", "{freed} users of a former life of this server set offline");
@@ -122,7 +128,7 @@ impl Server {
             limits: config.limits(),
         };
         let service = Service::new(settings, epoch, store, bus.clone());
-        let server = Server::start_threads(config, address, socket, service, bus)
+        let server = Server::start_threads(config, address, socket, service, bus, former_life)
             .map_err(StartError::System)?;
         let reactors = server.reactors.len();
         info!(target: "server", "serving on {address} ({reactors} reactors), id {id}");
@@ -135,6 +141,7 @@ impl Server {
         socket: socket2::Socket,
         service: Arc<Service>,
         bus: Arc<dyn Bus>,
+        former_life: bool,
     ) -> std::io::Result<Server> {
         let mut reactors = Vec::new();
         let mut handles = Vec::new();
@@ -164,11 +171,13 @@ impl Server {
         ];
         let (events, claims_events) = unbounded();
         let (overdue, overdue_stop) = bounded(1);
+        let (joined, has_joined) = bounded(0);
         bus.start(Arc::new(Inbound::new(service.clone(), events.clone())));
         let watching_threads = vec![
             spawn("claims", {
                 let service = service.clone();
-                move || claims::run(&service, &claims_events)
+                let start = Start { former_life, joined };
+                move || claims::run(&service, &claims_events, start)
             })?,
             spawn("overdue", {
                 let service = service.clone();
@@ -178,6 +187,13 @@ impl Server {
         let (pools, pool_threads) = Pools::start(&service, config.workers, config.hash_threads())?;
         let pools = Arc::new(pools);
         let reactor_threads = spawn_reactors(config, reactors, &service, &pools)?;
+        if has_joined.recv_timeout(JOIN_WAIT) == Err(RecvTimeoutError::Timeout) {
+            warn!(
+                target: "server",
+                "not in touch with the other servers yet: until then messages to their users are \
+                 stored"
+            );
+        }
         let main = MainReactor::new(startup::listen(socket)?, handles.clone())?;
         Ok(Server {
             address,

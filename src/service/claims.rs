@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{debug, error, info, warn};
 
 use super::account::presence_of;
@@ -46,12 +46,27 @@ pub enum Event {
     Stop,
 }
 
+/// What the claims thread is started with.
+#[derive(Debug)]
+pub struct Start {
+    /// This server's id was in the database when it started: a former life of
+    /// it has ended without taking leave.
+    pub former_life: bool,
+    /// Dropped once this server stands in its cluster: it has looked at the
+    /// others, hears them, and has looked for what they stored before it did.
+    pub joined: Sender<()>,
+}
+
 /// Runs the claims thread until it is told to stop.
-pub fn run(service: &Arc<Service>, events: &Receiver<Event>) {
-    let mut watch = Watch::new(service);
+pub fn run(service: &Arc<Service>, events: &Receiver<Event>, start: Start) {
+    let mut watch = Watch::new(service, start.former_life);
+    let mut joined = Some(start.joined);
     let mut next_beat = Instant::now();
     let mut next_audit = Instant::now() + AUDIT_EVERY;
     loop {
+        if watch.last_look.is_some() && service.bus.is_up() && !service.is_sweep_due() {
+            drop(joined.take());
+        }
         match events.recv_deadline(next_beat) {
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             Ok(Event::Sweep) => {
@@ -106,6 +121,7 @@ struct Seen {
 
 struct Watch<'a> {
     service: &'a Arc<Service>,
+    former_life: bool,
     seen: HashMap<ServerId, Seen>,
     last_look: Option<Instant>,
     /// Claims that had no session, and sessions that had no claim, at the
@@ -131,9 +147,10 @@ impl Suspects {
 }
 
 impl<'a> Watch<'a> {
-    fn new(service: &'a Arc<Service>) -> Watch<'a> {
+    fn new(service: &'a Arc<Service>, former_life: bool) -> Watch<'a> {
         Watch {
             service,
+            former_life,
             seen: HashMap::new(),
             last_look: None,
             suspect_claims: Suspects::default(),
@@ -170,7 +187,7 @@ impl<'a> Watch<'a> {
         // Who has not looked for a while (no database, or stopped itself)
         // knows nothing of the time between.
         let gap = self.last_look.is_none_or(|last| now.duration_since(last) > 2 * BEAT_EVERY);
-        self.last_look = Some(now);
+        let is_first_look = self.last_look.replace(now).is_none();
         let others: Vec<ServerRow> =
             rows.into_iter().filter(|row| row.id != *service.server_id()).collect();
         // Whoever left, or began a new life, may have left nudges unsent.
@@ -181,8 +198,8 @@ impl<'a> Watch<'a> {
             .any(|(id, seen)| !others.iter().any(|row| row.id == *id && known(seen, row)));
         self.seen.retain(|id, _| others.iter().any(|row| row.id == *id));
         for row in &others {
-            if !self.seen.contains_key(&row.id) {
-                // What it sent to a former life of this server is missing here.
+            if is_first_look && self.former_life {
+                // What it sent to the former life is missing here.
                 service.say_missed(&row.id);
             }
             let seen = self.seen.entry(row.id.clone()).or_insert_with(|| Seen {

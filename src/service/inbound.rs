@@ -3,6 +3,7 @@
 //! Thread: the bus's own. Nothing here blocks; what asks the database is
 //! handed to the claims thread.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -26,12 +27,19 @@ pub struct Inbound {
     events: Sender<Event>,
     /// Only ever locked by the bus's one thread that calls in here.
     hearings: Mutex<Hearings>,
+    /// Whether this server has listened before.
+    has_listened: AtomicBool,
 }
 
 impl Inbound {
     /// Hands items to `service`, and the bus's state to the claims thread.
     pub fn new(service: Arc<Service>, events: Sender<Event>) -> Inbound {
-        Inbound { service, events, hearings: Mutex::default() }
+        Inbound {
+            service,
+            events,
+            hearings: Mutex::default(),
+            has_listened: AtomicBool::new(false),
+        }
     }
 
     /// A message that another server handed over.
@@ -131,6 +139,11 @@ impl BusSink for Inbound {
 
     fn on_subscribed(&self) {
         self.sweep();
+        if !self.has_listened.swap(true, Ordering::AcqRel) {
+            // What is sent to a server that does not listen yet reaches nobody,
+            // as its sender can tell.
+            return;
+        }
         for server in self.service.peers() {
             self.service.say_missed(&server);
         }

@@ -3,10 +3,12 @@
 use std::io::Read;
 use std::net::TcpListener;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use crate::support::cluster::Cluster;
-use crate::support::door::Door;
+use crate::support::door::{Door, User};
 use crate::support::server::{Refusal, ServerPlan, TestServer};
 use crate::support::services::{Database, Service, free_port};
 
@@ -198,4 +200,25 @@ fn an_address_in_use_is_told() {
     let code = child.wait().unwrap().code().unwrap();
     assert!([1, 2].contains(&code), "{code}: {stderr}");
     assert!(stderr.contains(&port) && !stderr.contains("panicked"), "{stderr}");
+}
+
+#[test]
+fn servers_that_have_just_started_hand_messages_over_and_store_none() {
+    // Longer than they take to look at each other for the second time.
+    const WATCHED: Duration = Duration::from_secs(4);
+    let cluster = Cluster::start();
+    let mut alice = cluster.servers[0].enter("alice");
+    let mut bob = cluster.servers[1].enter("bob");
+    let end = Instant::now() + WATCHED;
+    while Instant::now() < end {
+        let there = (0..8).map(|_| json!({"msgid": 6, "to": bob.id(), "msg": "ping"})).collect();
+        let back = (0..8).map(|_| json!({"msgid": 6, "to": alice.id(), "msg": "pong"})).collect();
+        let (there, back) = (alice.send_all(there), bob.send_all(back));
+        for sent in there {
+            assert_eq!(alice.status(sent), "delivered");
+        }
+        for sent in back {
+            assert_eq!(bob.status(sent), "delivered");
+        }
+    }
 }
