@@ -147,7 +147,7 @@ pub struct Config {
     pub message_rate: u32,
 
     /// How many it may send at once
-    #[arg(long, env = "CHAT_MESSAGE_BURST", value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "CHAT_MESSAGE_BURST", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub message_burst: u32,
 
     /// How many more the connections of a reactor may send together; a tenth of

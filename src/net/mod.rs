@@ -26,6 +26,7 @@ mod opening;
 mod outbound;
 pub mod proxy_header;
 pub mod reactor;
+mod serving;
 mod timers;
 pub mod trusted_proxies;
 

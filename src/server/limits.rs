@@ -13,6 +13,9 @@ use super::pace::TooFast;
 use crate::net::{CloseReason, ConnId, Flow, Io};
 use crate::protocol::{Errno, Refusal, reply};
 
+/// Pauses are of so many lengths, the longest half as long again.
+const SPREAD: u64 = 64;
+
 impl Gateway {
     /// Counts a new connection in. `None`: there are too many by far.
     /// Otherwise whether it may do anything but hear that it is one too many.
@@ -107,7 +110,10 @@ impl Gateway {
 
     /// Does not listen to a connection for a while.
     pub(super) fn pause(&mut self, io: &mut Io<'_>, conn: ConnId, too_fast: &TooFast) -> Flow {
-        io.set_timer(io.now() + too_fast.pause, timer_key(conn, Timer::Pause));
+        // A crowd that began together must not come back together each time.
+        let share = (conn.serial.get() % SPREAD) as u32;
+        let longer = too_fast.pause / 2 * share / SPREAD as u32;
+        io.set_timer(io.now() + too_fast.pause + longer, timer_key(conn, Timer::Pause));
         Flow::Pause
     }
 
