@@ -107,10 +107,15 @@ impl Service {
             (Ok(_), Proof::Token(_)) => {}
             (Err(refusal), proof) if refusal.errno == Errno::WrongOrTaken => {
                 let by = match proof {
-                    Proof::Password(_) => "password",
+                    Proof::Password(_) => {
+                        self.throttle.login_failed(peer.ip(), account, Instant::now());
+                        "password"
+                    }
+                    // Not to be guessed, and not refused by a count either:
+                    // whoever has many wrong ones must not keep its
+                    // neighbours' passwords out.
                     Proof::Token(_) => "token",
                 };
-                self.throttle.login_failed(peer.ip(), account, Instant::now());
                 let line = format_args!("login failed {account} peer={peer} by={by}");
                 self.throttle.audit(peer.ip(), line);
             }

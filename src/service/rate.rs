@@ -58,10 +58,12 @@ impl Bucket {
         }
     }
 
-    /// Takes one, whether one is left or not.
+    /// Takes one, whether one is left or not. Where none is it is not owed:
+    /// nobody waits longer than until the next one comes back.
     pub fn charge(&mut self, rate: &Rate, now: Instant) {
         let base = self.full_at.map_or(now, |at| at.max(now));
-        self.full_at = Some(base + rate.interval);
+        let emptiest = now + rate.tolerance() + rate.interval;
+        self.full_at = Some((base + rate.interval).min(emptiest));
     }
 
     /// Gives back one that was taken.
@@ -162,6 +164,17 @@ mod tests {
     use proptest::prelude::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_is_charged_beyond_the_last_one_is_not_owed() {
+        let rate = Rate::new(5, SECOND).unwrap();
+        let (mut bucket, now) = (Bucket::default(), Instant::now());
+        for _ in 0..10_000 {
+            bucket.charge(&rate, now);
+        }
+        assert_eq!(bucket.look(&rate, now), Err(SECOND));
+        assert_eq!(bucket.look(&rate, now + SECOND), Ok(()));
+    }
 
     #[test]
     fn a_burst_goes_at_once_and_the_rest_at_the_rate() {

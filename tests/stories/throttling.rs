@@ -82,6 +82,17 @@ fn one_password_tried_on_many_accounts_is_noticed() {
 }
 
 #[test]
+fn wrong_tokens_keep_no_password_of_their_address_out() {
+    let server = ServerPlan::new().flag("--address-login-failures", 5).start();
+    let alice = server.register("alice");
+    let mut stranger = server.connect();
+    for _ in 0..50 {
+        stranger.request(json!({"msgid": 1, "id": alice.id, "token": "a guess"})).refused(1);
+    }
+    server.login(&alice);
+}
+
+#[test]
 fn registrations_of_an_address_are_bounded() {
     let server = ServerPlan::new().flag("--registrations", 3).start();
     let mut stranger = from_stranger(&server);
