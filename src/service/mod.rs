@@ -133,6 +133,8 @@ pub struct Service {
     sweeps_done: AtomicU64,
     /// Servers that have missed something: to be told that all is stored.
     to_resume: Mutex<HashSet<ServerId>>,
+    /// Servers that this one waits for before it serves.
+    unanswered: Mutex<HashSet<ServerId>>,
     /// Users for whom so much was held that the thread "overdue" routes it.
     unflushed: Mutex<Vec<UserId>>,
     /// Set while the server stops: sessions are then released in one go.
@@ -175,6 +177,7 @@ impl Service {
             sweeps_wanted: AtomicU64::new(0),
             sweeps_done: AtomicU64::new(0),
             to_resume: Mutex::default(),
+            unanswered: Mutex::default(),
             unflushed: Mutex::default(),
             stopping: AtomicBool::new(false),
             ended_in_stop: Mutex::default(),
