@@ -132,8 +132,8 @@ pub struct Config {
     )]
     pub max_connections_per_address: u32,
 
-    /// On how many connections nobody need be logged in before the oldest such
-    /// one is closed; 0: any number
+    /// On how many connections nobody need be logged in before one of them is
+    /// closed; 0: any number
     #[arg(long, env = "CHAT_MAX_ANONYMOUS", value_name = "N", default_value_t = 4096)]
     pub max_anonymous: u32,
 

@@ -254,7 +254,7 @@ impl Gateway {
                     debug!(target: "gateway", "conn={conn} closing, a log-out is not answered");
                 }
                 peer.asked_at = io.now();
-                self.anonymous(io, conn);
+                self.waits(io, conn);
                 self.watch_login(io, conn);
                 io.resume(conn);
                 self.finish_if_answered(io, conn);

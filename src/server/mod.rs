@@ -18,6 +18,7 @@ mod fair_queue;
 mod feeding;
 mod gateway;
 mod limits;
+mod lobby;
 mod logins;
 mod main_reactor;
 mod pace;

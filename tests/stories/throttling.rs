@@ -189,6 +189,32 @@ fn of_those_who_do_not_log_in_the_oldest_gives_way() {
 }
 
 #[test]
+fn an_address_with_many_who_do_not_log_in_pushes_out_its_own_and_nobody_elses() {
+    let plan = ServerPlan::new().flag("--max-anonymous", 5).flag("--reactors", 1);
+    let server = plan.start();
+    let mut at_the_menu = server.connect();
+    at_the_menu.ping();
+    let mut crowd: Vec<TestClient> = (0..20).map(|_| from_stranger(&server)).collect();
+    crowd[19].ping();
+    crowd[15].expect_closed();
+    assert!(crowd[16].is_open());
+    at_the_menu.ping();
+}
+
+#[test]
+fn who_logs_out_among_too_many_waits_as_one_that_has_just_come() {
+    let plan = ServerPlan::new().flag("--max-anonymous", 3).flag("--reactors", 1);
+    let server = plan.start();
+    let mut alice = server.enter("alice");
+    let mut waiting: Vec<TestClient> = (0..3).map(|_| server.connect()).collect();
+    waiting.iter_mut().for_each(TestClient::ping);
+    alice.log_out();
+    alice.ping();
+    assert_eq!(waiting[0].next_reply().errno(), 12);
+    waiting[0].expect_closed();
+}
+
+#[test]
 fn a_flooder_is_slowed_down_and_its_neighbour_is_not() {
     let plan = ServerPlan::new().flag("--message-rate", 5).flag("--message-burst", 10);
     let server = plan.flag("--message-spare", 0).flag("--reactors", 1).start();
