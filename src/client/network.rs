@@ -3,7 +3,7 @@
 //! One reader thread per connection hands over frames; the input hands over
 //! what the person asks for; both through one bounded queue. Nothing but this
 //! thread writes to the socket or touches the core. It prints, it keeps the
-//! [`View`] up to date, it connects again after an outage.
+//! `View` up to date, it connects again after an outage.
 
 use std::io::{self, BufReader};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
