@@ -17,3 +17,4 @@ mod support;
 mod takeover_stories;
 mod terminal;
 mod terminal_stories;
+mod tls_stories;
