@@ -1,7 +1,7 @@
 //! Requests that wait: to be sent, or for their answer. Kept in the order in
 //! which they were typed, and sent again in that order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// How many requests may wait. Whoever types does not reach it; a script is
@@ -62,7 +62,16 @@ impl What {
     }
 
     fn is_message(&self) -> bool {
-        matches!(self, What::Chat { .. } | What::GroupChat { .. })
+        self.recipient().is_some()
+    }
+
+    /// Whom a message is for: whether that is a group, and its number.
+    fn recipient(&self) -> Option<(bool, u32)> {
+        match self {
+            What::Chat { to } => Some((false, *to)),
+            What::GroupChat { group } => Some((true, *group)),
+            _ => None,
+        }
     }
 }
 
@@ -123,6 +132,10 @@ pub struct Outbox {
     /// refused then waits like what was never sent, so that all of it goes in
     /// its order.
     hold: Option<Instant>,
+    /// Whether each recipient gets one message at a time: from such a request
+    /// of the server's until nothing waits any more. Of several on their way
+    /// one may be refused, and those behind it get there first.
+    careful: bool,
     /// How many messages the server has answered for good.
     taken: u64,
 }
@@ -158,12 +171,32 @@ impl Outbox {
     /// now on its answer is awaited. Nothing while the server is to be left
     /// alone.
     pub fn send_all(&mut self, now: Instant) -> Vec<Vec<u8>> {
-        if self.hold.is_some_and(|until| now < until) {
-            return Vec::new();
+        let sendable = self.sendable(now);
+        let unsent = self.waiting.iter_mut().filter(|(seq, _)| sendable.contains(seq));
+        unsent.map(|(_, w)| w.send(now)).collect()
+    }
+
+    /// Which of what has not been sent on this connection may be sent now.
+    fn sendable(&mut self, now: Instant) -> BTreeSet<u64> {
+        self.hold = self.hold.filter(|until| now < *until);
+        let mut sendable = BTreeSet::new();
+        if self.hold.is_some() || self.waiting.values().all(|w| w.due.is_some()) {
+            return sendable;
         }
-        self.hold = None;
-        let unsent = self.waiting.values_mut().filter(|w| w.due.is_none());
-        unsent.map(|w| w.send(now)).collect()
+        let on_their_way = self.waiting.values().filter(|w| w.due.is_some());
+        let mut busy: BTreeSet<_> = on_their_way.filter_map(|w| w.what.recipient()).collect();
+        let mut overtaken = false;
+        for (seq, waiting) in self.waiting.iter().filter(|(_, w)| w.due.is_none()) {
+            match waiting.what.recipient().filter(|_| self.careful) {
+                Some(recipient) if !busy.insert(recipient) => overtaken = true,
+                // What is no message may decide over those before and behind it.
+                None if overtaken => break,
+                _ => {
+                    sendable.insert(*seq);
+                }
+            }
+        }
+        sendable
     }
 
     /// The connection is gone. What may be repeated waits for the next one;
@@ -186,7 +219,7 @@ impl Outbox {
     /// The request with this `seq` was answered for good.
     pub fn answered(&mut self, seq: u64) -> Option<What> {
         let answered = self.waiting.remove(&seq).map(|w| w.what);
-        self.told &= !self.waiting.is_empty();
+        self.is_settled();
         self.taken += u64::from(answered.as_ref().is_some_and(What::is_message));
         answered
     }
@@ -219,17 +252,24 @@ impl Outbox {
         let refusals = w.slowed;
         if refusals > MAX_REFUSALS {
             let given_up = self.waiting.remove(&seq).map(|w| w.what);
-            self.told &= !self.waiting.is_empty();
+            self.is_settled();
             return given_up.map_or(Later::NoMessage, Later::GivenUp);
         }
         match pause {
             Some(pause) => {
                 (w.due, w.pausing, w.attempts) = (None, false, 0);
                 self.hold = self.hold.max(Some(now + pause));
+                self.careful = true;
             }
             None => w.pause(now),
         }
         Later::Repeats { refusals }
+    }
+
+    /// Something is out of the box. With the last of it an episode ends.
+    fn is_settled(&mut self) {
+        self.told &= !self.waiting.is_empty();
+        self.careful &= !self.waiting.is_empty();
     }
 
     /// Whether to tell the person that messages are being repeated: once, until
@@ -250,12 +290,9 @@ impl Outbox {
 
     /// Looks after what is due at `now`.
     pub fn take_due(&mut self, now: Instant) -> Vec<Due> {
-        let hold = self.hold.filter(|until| now < *until);
-        let released = self.hold.is_some() && hold.is_none();
-        self.hold = hold;
-        let is_due = |w: &Waiting| w.due.map_or(released, |due| due <= now);
-        let due: Vec<u64> =
-            self.waiting.iter().filter(|(_, w)| is_due(w)).map(|(seq, _)| *seq).collect();
+        let mut due = self.sendable(now);
+        let is_due = |w: &Waiting| w.due.is_some_and(|due| due <= now);
+        due.extend(self.waiting.iter().filter(|(_, w)| is_due(w)).map(|(seq, _)| *seq));
         let mut result = Vec::new();
         for seq in due {
             let Some(waiting) = self.waiting.get_mut(&seq) else { continue };
@@ -277,7 +314,7 @@ impl Outbox {
 
     /// Empties the box.
     pub fn take_all(&mut self) -> Vec<What> {
-        self.told = false;
+        (self.told, self.careful, self.hold) = (false, false, None);
         std::mem::take(&mut self.waiting).into_values().map(|w| w.what).collect()
     }
 }
