@@ -34,6 +34,7 @@ mod rights;
 mod secrets;
 mod shutdown;
 mod startup;
+mod storm;
 mod texts;
 mod throttling;
 mod tokens;
