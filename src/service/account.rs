@@ -107,10 +107,14 @@ impl Service {
             (Ok(_), Proof::Token(_)) => {}
             (Err(refusal), proof) if refusal.errno == Errno::WrongOrTaken => {
                 let by = match proof {
-                    Proof::Password(_) => "password",
+                    Proof::Password(_) => {
+                        self.throttle.login_failed(peer.ip(), account, Instant::now());
+                        "password"
+                    }
+                    // Not guessed, but out of date: whoever had it needs the
+                    // password now, and so may a whole office.
                     Proof::Token(_) => "token",
                 };
-                self.throttle.login_failed(peer.ip(), account, Instant::now());
                 let line = format_args!("login failed {account} peer={peer} by={by}");
                 self.throttle.audit(peer.ip(), line);
             }

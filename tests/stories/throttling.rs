@@ -82,6 +82,18 @@ fn one_password_tried_on_many_accounts_is_noticed() {
 }
 
 #[test]
+fn tokens_that_are_no_longer_valid_keep_nobody_from_the_password() {
+    let plan = ServerPlan::new().flag("--login-failures", 3);
+    let server = plan.flag("--address-login-failures", 5).start();
+    let alice = server.register("alice");
+    let mut client = server.connect();
+    for _ in 0..10 {
+        client.resume(&alice, "of last month").refused(1);
+    }
+    client.log_in(&alice).done();
+}
+
+#[test]
 fn registrations_of_an_address_are_bounded() {
     let server = ServerPlan::new().flag("--registrations", 3).start();
     let mut stranger = from_stranger(&server);
