@@ -21,6 +21,7 @@ mod framing;
 mod friends;
 mod full;
 mod groups;
+mod guessing;
 mod halfopen;
 mod harness;
 mod hostile;
