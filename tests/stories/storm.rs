@@ -19,6 +19,8 @@ use crate::support::server::{ServerPlan, TestServer};
 const CROWD: usize = 150;
 /// How often somebody may have to ask who waits as long as they are told.
 const MOST_ATTEMPTS: usize = 6;
+/// Memory of a server after so many hashes, one at a time, 19 MiB each.
+const MOST_MEMORY_KIB: u64 = 64 * 1024;
 
 /// Somebody who has got in at last.
 struct Arrival {
@@ -101,6 +103,8 @@ fn everybody_gets_in_at_once_by_password_and_after_a_crash_by_token() {
         assert!(outside > CROWD / 2, "they talk in the middle of it: {outside} are outside");
     });
     expect_spread_hints(&arrivals);
+    let memory = server.memory_kib();
+    assert!(memory < MOST_MEMORY_KIB, "some 300 hashes left {memory} KiB behind");
 
     let by_token = |(arrival, (person, _)): (&Arrival, &(Person, Value))| {
         let token = arrival.client.token();
