@@ -134,6 +134,22 @@ fn where_nginx_and_server_are_configured_differently_the_log_says_so() {
 }
 
 #[test]
+fn a_proxy_that_sends_no_headers_does_not_fill_the_log() {
+    let server = ServerPlan::new().switch("--proxy-protocol").flag("--reactors", 1).start();
+    for _ in 0..50 {
+        let mut mute = TestClient::connect(server.address());
+        mute.send_bytes(b"\0\0\0\x0c{\"msgid\":15}");
+        mute.expect_closed();
+    }
+    // Answered in a later turn of that reactor: it has told what it tells.
+    let mut proxy = TestClient::connect(server.address());
+    proxy.send_bytes(b"PROXY UNKNOWN\r\n");
+    proxy.ping();
+    let told = server.log().matches("closed: the first bytes are no PROXY header").count();
+    assert_eq!(told, 20);
+}
+
+#[test]
 fn a_flooder_behind_nginx_is_slowed_down_and_its_neighbour_there_is_not() {
     let plan = ServerPlan::new().switch("--proxy-protocol").flag("--reactors", 1);
     let plan = plan.flag("--message-rate", 5).flag("--message-burst", 15);
