@@ -36,7 +36,7 @@ use self::connect::{DbConn, Target};
 use self::fault::Fault;
 use self::ids::LARGEST_FORM;
 use self::pool::Pool;
-use super::offline::DROPS_PER_CALL;
+use super::offline::drop_in_steps;
 use super::store::Result;
 use super::{
     Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
@@ -332,15 +332,7 @@ impl Store for MysqlStore {
         self.run(|db| offline::are_there(db, messages))
     }
     fn drop_offline_older_than(&self, age: Duration) -> Result<u64> {
-        let mut dropped = 0;
-        for _ in 0..DROPS_PER_CALL {
-            let some = self.run(|db| offline::drop_some_older_than(db, age))?;
-            dropped += some;
-            if some == 0 {
-                break;
-            }
-        }
-        Ok(dropped)
+        drop_in_steps(|| self.run(|db| offline::drop_some_older_than(db, age)))
     }
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>> {
         self.run(|db| offline::waiting_for(db, server, epoch))
