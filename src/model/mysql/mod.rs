@@ -35,6 +35,7 @@ use self::circuit::{BACK_OFF, Circuit, Verdict};
 use self::connect::{DbConn, Target};
 use self::fault::Fault;
 use self::ids::LARGEST_FORM;
+use self::offline::Together;
 use self::pool::Pool;
 use super::offline::drop_in_steps;
 use super::store::Result;
@@ -314,7 +315,14 @@ impl Store for MysqlStore {
         if ops.is_empty() {
             return Ok(());
         }
-        self.transaction(|db| offline::apply(db, ops))
+        let mut together = Together::Yes;
+        self.transaction(|db| {
+            let applied = offline::apply(db, ops, together);
+            if applied.as_ref().is_err_and(Fault::is_mixed) {
+                together = Together::No;
+            }
+            applied
+        })
     }
     fn offline_page(
         &self,
