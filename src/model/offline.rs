@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::UserId;
+use super::{UserId, store};
 
 /// One missed message as it is read back, oldest first by `row`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +85,6 @@ pub struct OfflineKey {
 /// So many messages that are too old go in one statement, so that no writer
 /// waits long for it.
 pub(super) const DROPPED_AT_ONCE: usize = 500;
-/// So many of those in one call, for whoever else the caller has to see to.
-pub(super) const DROPS_PER_CALL: usize = 20;
 
 /// One change to the table of missed messages. The single writer applies them
 /// in order, many to a transaction.
@@ -131,6 +129,23 @@ pub(super) fn within(max_bytes: usize, lengths: impl Iterator<Item = usize>) -> 
             *index == 0 || sum <= max_bytes
         })
         .count()
+}
+
+/// So many of those statements in one call, for whoever else the caller has to see to.
+const DROPS_PER_CALL: usize = 20;
+
+/// Deletes by small steps, each a transaction that says how many it deleted,
+/// until one finds nothing or a call has made as many as it may.
+pub(super) fn drop_in_steps(mut step: impl FnMut() -> store::Result<u64>) -> store::Result<u64> {
+    let mut dropped = 0;
+    for _ in 0..DROPS_PER_CALL {
+        let some = step()?;
+        dropped += some;
+        if some == 0 {
+            break;
+        }
+    }
+    Ok(dropped)
 }
 
 #[cfg(test)]

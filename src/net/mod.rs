@@ -21,6 +21,7 @@ pub mod handle;
 pub mod handler;
 pub mod io;
 mod lingering;
+mod log_budget;
 pub mod memory;
 mod opening;
 mod outbound;

@@ -70,6 +70,7 @@ use crate::protocol::{Errno, Refusal};
 use group_cache::GroupCache;
 use known_users::KnownUsers;
 use offline_writer::OfflineWriter;
+use password::Passwords;
 use releaser::Releaser;
 use settlement::Outcomes;
 use throttle::{Throttle, TryLimits};
@@ -116,6 +117,7 @@ pub struct Service {
     releaser: Releaser,
     token_keeper: TokenKeeper,
     throttle: Throttle,
+    passwords: Passwords,
     mailboxes: OnceLock<Vec<Box<dyn Mailbox>>>,
     /// The other servers that live, as the claims thread last saw them.
     peers: RwLock<Vec<ServerId>>,
@@ -168,6 +170,7 @@ impl Service {
             releaser: Releaser::new(),
             token_keeper: TokenKeeper::new(),
             throttle,
+            passwords: Passwords::default(),
             mailboxes: OnceLock::new(),
             peers: RwLock::new(Vec::new()),
             handovers: AtomicU64::new(random_positive().unsigned_abs()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mysql::Value;
 
+use super::fault::Fault;
 use super::ids::{IdForms, by_form, id_forms};
 use super::{Attempt, DbConn};
 use crate::model::offline::{DROPPED_AT_ONCE, within};
@@ -36,12 +37,27 @@ impl NewRow<'_> {
     }
 }
 
-pub(super) fn apply(db: &mut DbConn, ops: &[OfflineOp]) -> Attempt<()> {
+/// Whether many rows are inserted by one statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Together {
+    Yes,
+    No,
+}
+
+/// Applies changes, in a transaction that is rolled back if this fails.
+///
+/// Two servers may store the same messages for somebody at the same time, and
+/// rows are read by their numbers. A statement has the numbers of all of its
+/// rows before it meets the other server's and waits for them; what it inserts
+/// then has lower numbers than those, and would overtake them. So a statement
+/// that finds some of its rows there already fails with [`Fault::Mixed`], to be
+/// done again with statements of one row, which have their numbers in turn.
+pub(super) fn apply(db: &mut DbConn, ops: &[OfflineOp], together: Together) -> Attempt<()> {
     let mut inserts: Vec<NewRow<'_>> = Vec::new();
     for op in ops {
         // Neighbouring inserts go together; a delete sees all before it.
         if !matches!(op, OfflineOp::Insert { .. }) {
-            insert(db, &inserts)?;
+            insert(db, &inserts, together)?;
             inserts.clear();
         }
         match op {
@@ -55,10 +71,10 @@ pub(super) fn apply(db: &mut DbConn, ops: &[OfflineOp]) -> Attempt<()> {
             }
         }
     }
-    insert(db, &inserts)
+    insert(db, &inserts, together)
 }
 
-fn insert(db: &mut DbConn, mut rows: &[NewRow<'_>]) -> Attempt<()> {
+fn insert(db: &mut DbConn, mut rows: &[NewRow<'_>], together: Together) -> Attempt<()> {
     // A duplicate must not touch the AUTO_INCREMENT column, not even with
     // `id = id`: MariaDB then goes on counting from the row that it found, and
     // the statement's next rows are taken for duplicates of rows that others
@@ -75,7 +91,10 @@ fn insert(db: &mut DbConn, mut rows: &[NewRow<'_>]) -> Attempt<()> {
     let packet = db.max_packet_bytes.saturating_sub(PACKET_OVERHEAD_BYTES);
     let budget = packet.min(MAX_STATEMENT_BYTES);
     while !rows.is_empty() {
-        let form = insert_form(rows, budget);
+        let form = match together {
+            Together::Yes => insert_form(rows, budget),
+            Together::No => STATEMENT_ROWS.len() - 1,
+        };
         let (now, later) = rows.split_at(STATEMENT_ROWS[form]);
         let bytes: usize = now.iter().map(NewRow::bytes).sum();
         if bytes > packet {
@@ -92,7 +111,10 @@ fn insert(db: &mut DbConn, mut rows: &[NewRow<'_>]) -> Attempt<()> {
                 [row.to.0.into(), row.sender.0.into(), row.mid.into(), row.message.into()]
             })
             .collect();
-        db.change(&SQL[form], params)?;
+        let inserted = db.change(&SQL[form], params)?;
+        if inserted > 0 && inserted < now.len() as u64 {
+            return Err(Fault::Mixed);
+        }
         rows = later;
     }
     Ok(())

@@ -25,7 +25,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Params, Row, TransactionBehavior};
 
 use self::fault::Fault;
-use super::offline::DROPS_PER_CALL;
+use super::offline::drop_in_steps;
 use super::store::Result;
 use super::{
     Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
@@ -264,15 +264,7 @@ impl Store for SqliteStore {
         self.read(|conn| offline::are_there(conn, messages))
     }
     fn drop_offline_older_than(&self, age: Duration) -> Result<u64> {
-        let mut dropped = 0;
-        for _ in 0..DROPS_PER_CALL {
-            let some = self.write(|conn| offline::drop_some_older_than(conn, age))?;
-            dropped += some;
-            if some == 0 {
-                break;
-            }
-        }
-        Ok(dropped)
+        drop_in_steps(|| self.write(|conn| offline::drop_some_older_than(conn, age)))
     }
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>> {
         self.read(|conn| offline::waiting_for(conn, server, epoch))
