@@ -5,7 +5,6 @@
 
 #[macro_use]
 #[path = "../support/mod.rs"]
-#[allow(dead_code, unused_macros)]
 mod support;
 
 use std::io::{BufRead, BufReader};
