@@ -1,11 +1,20 @@
 //! What is pushed to recipients: built once per message, shared by all of
 //! its copies and by the table of missed messages.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::msgid::{GROUP_CHAT_PUSH, ONE_CHAT_PUSH};
-use super::reply::json_string;
+use super::reply::{json_string, number};
 use crate::model::{GroupId, UserId};
+
+thread_local! {
+    /// Where a push is put together before its length is known.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A longer push's memory is given back.
+const MOST_SCRATCH_BYTES: usize = 64 * 1024;
 
 /// Where a push goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,21 +37,31 @@ pub fn push(
     time: &str,
     mid: &str,
 ) -> Arc<[u8]> {
-    let mut out = Vec::with_capacity(96 + name.len() + msg.len() + time.len() + mid.len());
-    let (msgid, key, number) = match target {
-        Target::User(user) => (ONE_CHAT_PUSH, "to", user.0),
-        Target::Group(group) => (GROUP_CHAT_PUSH, "groupid", group.0),
+    let (msgid, key, to) = match target {
+        Target::User(user) => (ONE_CHAT_PUSH, &br#","to":"#[..], user.0),
+        Target::Group(group) => (GROUP_CHAT_PUSH, &br#","groupid":"#[..], group.0),
     };
-    out.extend_from_slice(format!("{{\"msgid\":{msgid},\"id\":{sender},\"name\":").as_bytes());
-    json_string(&mut out, name);
-    out.extend_from_slice(format!(",\"{key}\":{number},\"msg\":").as_bytes());
-    out.extend_from_slice(msg.as_bytes());
-    out.extend_from_slice(b",\"time\":");
-    out.extend_from_slice(time.as_bytes());
-    out.extend_from_slice(b",\"mid\":");
-    json_string(&mut out, mid);
-    out.push(b'}');
-    out.into()
+    SCRATCH.with_borrow_mut(|out| {
+        out.clear();
+        out.extend_from_slice(br#"{"msgid":"#);
+        number(out, msgid);
+        out.extend_from_slice(br#","id":"#);
+        number(out, sender.0);
+        out.extend_from_slice(br#","name":"#);
+        json_string(out, name);
+        out.extend_from_slice(key);
+        number(out, to);
+        out.extend_from_slice(br#","msg":"#);
+        out.extend_from_slice(msg.as_bytes());
+        out.extend_from_slice(br#","time":"#);
+        out.extend_from_slice(time.as_bytes());
+        out.extend_from_slice(br#","mid":"#);
+        json_string(out, mid);
+        out.push(b'}');
+        let push = Arc::from(&out[..]);
+        out.shrink_to(MOST_SCRATCH_BYTES);
+        push
+    })
 }
 
 #[cfg(test)]

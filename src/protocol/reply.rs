@@ -35,6 +35,26 @@ pub fn done<T: Serialize>(msgid: MsgId, seq: Option<u64>, fields: T) -> Vec<u8> 
     json(&Reply { msgid: msgid.reply(), seq, errno, errmsg: None, retry_after: None, fields })
 }
 
+/// A one-to-one message was delivered or stored: what [`done`] would write,
+/// for the answer that is written most.
+pub fn one_chat_done(seq: Option<u64>, mid: &str, to: UserId, status: &str) -> Vec<u8> {
+    const FIXED_BYTES: usize = 96;
+    let mut out = Vec::with_capacity(FIXED_BYTES + mid.len());
+    out.extend_from_slice(br#"{"msgid":106"#);
+    if let Some(seq) = seq {
+        out.extend_from_slice(br#","seq":"#);
+        number(&mut out, seq);
+    }
+    out.extend_from_slice(br#","errno":0,"mid":"#);
+    json_string(&mut out, mid);
+    out.extend_from_slice(br#","to":"#);
+    number(&mut out, to.0);
+    out.extend_from_slice(br#","status":""#);
+    out.extend_from_slice(status.as_bytes());
+    out.extend_from_slice(br#""}"#);
+    out
+}
+
 /// A request was refused.
 pub fn refused(msgid: MsgId, seq: Option<u64>, refusal: &Refusal) -> Vec<u8> {
     refused_with(msgid, seq, refusal, Nothing {})
@@ -192,8 +212,20 @@ pub struct GroupLeft {
     pub dissolved: bool,
 }
 
+/// Appends a number.
+pub(super) fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
 /// Appends a text as a JSON string, quotes included.
 pub fn json_string(out: &mut Vec<u8>, text: &str) {
+    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     // Writing a string to memory has no way to fail.
     serde_json::to_writer(out, text).expect("a string serialises to memory");
 }
@@ -218,6 +250,16 @@ mod tests {
             value(&done(MsgId::Ping, Some(7), Nothing {})),
             json!({"msgid":115,"seq":7,"errno":0})
         );
+    }
+
+    #[test]
+    fn the_answer_that_is_written_most_is_what_the_others_would_be() {
+        for (seq, mid) in [(None, "m"), (Some(u64::MAX), "q\"\\\n\u{1}é")] {
+            let (to, status) = (UserId(7), "stored");
+            let fields = OneChatFields { mid, to, status: Some(status) };
+            let expected = done(MsgId::OneChat, seq, fields);
+            assert_eq!(one_chat_done(seq, mid, to, status), expected);
+        }
     }
 
     #[test]

@@ -7,13 +7,13 @@
 //! the connection's end or log-out, or when a login comes back to a
 //! connection that is gone.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use log::debug;
+use rustc_hash::FxHashMap;
 
 use super::admission::Admission;
 use super::lobby::Lobby;
@@ -35,7 +35,7 @@ pub(super) struct Gateway {
     pub(super) pools: Arc<Pools>,
     pub(super) login_timeout: Duration,
     pub(super) ack_timeout: Duration,
-    pub(super) peers: HashMap<ConnId, Peer>,
+    pub(super) peers: FxHashMap<ConnId, Peer>,
     pub(super) admission: Arc<Admission>,
     pub(super) pace: PaceLimits,
     pub(super) lobby: Lobby,
@@ -84,7 +84,7 @@ impl Gateway {
             pools,
             login_timeout,
             ack_timeout,
-            peers: HashMap::new(),
+            peers: FxHashMap::default(),
             admission,
             pace,
             lobby: Lobby::new(max_anonymous),

@@ -1,6 +1,5 @@
 //! Messages to one user and to a group.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::effects::Effects;
@@ -8,7 +7,7 @@ use super::message::{Message, MessageCopy, Origin};
 use super::router::{Context, Handled, Lane, Place};
 use super::session::{Identity, SessionId};
 use super::settlement::GroupTicket;
-use super::{Service, random_mid, store_refusal};
+use super::{Service, random_mid, store_refusal, time_text};
 use crate::model::{GroupId, UserId};
 use crate::protocol::push::{Target, push};
 use crate::protocol::reply::{self, GroupChatFields, MAX_PAYLOAD_BYTES, OneChatFields};
@@ -112,11 +111,11 @@ impl Service {
         chat: &Chat<'_>,
         mid: &str,
     ) -> Result<Arc<Message>, Refusal> {
-        let time: Cow<'_, str> = match chat.time {
-            Some(time) => time.into(),
-            None => format!("\"{:.3}\"", jiff::Timestamp::now()).into(),
+        let push_at = |time: &str| push(target, identity.user, &identity.name, chat.msg, time, mid);
+        let body = match chat.time {
+            Some(time) => push_at(time),
+            None => time_text::with_now(push_at),
         };
-        let body = push(target, identity.user, &identity.name, chat.msg, &time, mid);
         if body.len() > MAX_PAYLOAD_BYTES {
             return Err(Refusal::new(
                 Errno::TooLarge,

@@ -1,8 +1,9 @@
 //! Users that are known to exist, so that a message to somebody asks the
 //! database once. Users are never deleted, so an entry is true for ever.
 
-use std::collections::HashSet;
 use std::sync::RwLock;
+
+use rustc_hash::FxHashSet;
 
 use crate::model::UserId;
 
@@ -11,13 +12,13 @@ const MOST: usize = 1_000_000;
 
 /// Users that exist.
 pub struct KnownUsers {
-    users: RwLock<HashSet<UserId>>,
+    users: RwLock<FxHashSet<UserId>>,
 }
 
 impl KnownUsers {
     /// Knows nobody.
     pub fn new() -> KnownUsers {
-        KnownUsers { users: RwLock::new(HashSet::new()) }
+        KnownUsers { users: RwLock::default() }
     }
 
     /// Whether this user is known to exist. `false` proves nothing.

@@ -43,6 +43,7 @@ pub mod slot;
 pub mod stop;
 pub mod takeover;
 pub mod throttle;
+mod time_text;
 pub mod token;
 pub mod token_keeper;
 

@@ -1,9 +1,10 @@
 //! All slots: one per user who is online here or has copies under way, sharded
 //! by user. Each shard's lock is a leaf.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
+
+use rustc_hash::FxHashMap;
 
 use super::slot::{LocalSession, Slot};
 use crate::model::UserId;
@@ -16,7 +17,7 @@ const SHARDS: usize = 64;
 
 /// All slots, sharded by user.
 pub struct Registry {
-    shards: Box<[Mutex<HashMap<UserId, Slot>>]>,
+    shards: Box<[Mutex<FxHashMap<UserId, Slot>>]>,
 }
 
 impl Registry {
@@ -25,7 +26,7 @@ impl Registry {
         Registry { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
-    fn shard(&self, user: UserId) -> MutexGuard<'_, HashMap<UserId, Slot>> {
+    fn shard(&self, user: UserId) -> MutexGuard<'_, FxHashMap<UserId, Slot>> {
         self.shards[user.0 as usize % SHARDS].lock().expect(NEVER_POISONED)
     }
 

@@ -212,15 +212,12 @@ impl Service {
 
 fn one_chat_reply(seq: Option<u64>, to: UserId, message: &Message, settled: Settled) -> Vec<u8> {
     let mid = mid_text(message);
-    let mut fields = OneChatFields { mid: &mid, to, status: None };
-    match settled.refusal() {
-        Some(refusal) => reply::refused_with(MsgId::OneChat, seq, &refusal, fields),
-        None => {
-            let delivered = settled == Settled::Delivered;
-            fields.status = Some(if delivered { "delivered" } else { "stored" });
-            reply::done(MsgId::OneChat, seq, fields)
-        }
+    if let Some(refusal) = settled.refusal() {
+        let fields = OneChatFields { mid: &mid, to, status: None };
+        return reply::refused_with(MsgId::OneChat, seq, &refusal, fields);
     }
+    let delivered = settled == Settled::Delivered;
+    reply::one_chat_done(seq, &mid, to, if delivered { "delivered" } else { "stored" })
 }
 
 fn mid_text(message: &Message) -> std::borrow::Cow<'_, str> {
