@@ -2,6 +2,7 @@
 //! when to come back, and nobody at another address notices.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -202,6 +203,34 @@ fn a_flooder_is_slowed_down_and_its_neighbour_is_not() {
     assert!(errnos[..9].iter().all(|errno| *errno == 0), "its burst: {errnos:?}");
     assert!(errnos.contains(&12), "then not all: {errnos:?}");
     assert!(errnos[10..].contains(&0), "and still some: {errnos:?}");
+}
+
+#[test]
+fn strangers_who_flood_the_workers_do_not_keep_users_from_them() {
+    let plan = ServerPlan::new().flag("--workers", 1).flag("--reactors", 1);
+    let server = plan.start();
+    let (alice, bob) = (server.register("alice"), server.register("bob"));
+    let mut alice = server.login(&alice);
+    let token = "A".repeat(32);
+    let guess = json!({"msgid": 1, "id": bob.id, "token": token});
+    let mut crowd: Vec<TestClient> = (0..200).map(|_| from_stranger(&server)).collect();
+    let mut last = Vec::new();
+    for stranger in &mut crowd {
+        last.extend(stranger.send_all(vec![guess.clone(); 20]).pop());
+    }
+    // If each of these waited for all strangers who are there before it, twenty
+    // of them would see the end of the flood.
+    for _ in 0..30 {
+        alice.friends();
+    }
+    let soon = Duration::from_millis(1);
+    let sample = crowd.iter_mut().zip(last).take(10);
+    let answered = sample.filter_map(|(client, last)| client.reply_within(last, soon)).count();
+    assert!(answered <= 2, "{answered} of ten strangers had all their answers first");
+    // And they are answered in the end.
+    for stranger in &mut crowd {
+        stranger.ping();
+    }
 }
 
 #[test]
