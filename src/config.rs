@@ -115,7 +115,8 @@ pub struct Config {
     )]
     pub trusted_proxies: TrustedProxies,
 
-    /// How many messages may wait for the database before senders are told to slow down
+    /// How many messages may wait for the database; a sender who has as many there
+    /// as there is room left for is told to slow down
     #[arg(long, env = "CHAT_OFFLINE_QUEUE", value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..))]
     pub offline_queue: u32,
 
@@ -150,8 +151,8 @@ pub struct Config {
     #[arg(long, env = "CHAT_MESSAGE_BURST", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub message_burst: u32,
 
-    /// How many more the connections of a reactor may send together; a tenth of
-    /// it comes back every second
+    /// How many more the connections of a reactor may send together, one of them a
+    /// quarter of what is left; a tenth of it comes back every second
     #[arg(long, env = "CHAT_MESSAGE_SPARE", value_name = "N", default_value_t = 100_000)]
     pub message_spare: u32,
 

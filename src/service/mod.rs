@@ -29,6 +29,7 @@ pub mod known_users;
 pub mod login;
 pub mod message;
 pub mod nudge;
+mod offline_queue;
 mod offline_quota;
 pub mod offline_writer;
 mod outgoing;
