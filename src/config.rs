@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::model::{Limit, Limits};
+use crate::model::{Limit, Limits, OfflineSize};
 use crate::net::TrustedProxies;
 
 /// A clustered chat server. With no flags it keeps everything in an embedded
@@ -175,6 +175,15 @@ pub struct Config {
     #[arg(long, env = "CHAT_MAX_OFFLINE", value_name = "N", default_value_t = 50_000)]
     pub max_offline: u32,
 
+    /// How many bytes of text of missed messages may wait for one user; 0: any number
+    #[arg(
+        long,
+        env = "CHAT_MAX_OFFLINE_BYTES",
+        value_name = "BYTES",
+        default_value_t = 67_108_864
+    )]
+    pub max_offline_bytes: u64,
+
     /// How long a missed message is kept, in days; 0: for ever
     #[arg(long, env = "CHAT_OFFLINE_AGE", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=36_500))]
     pub offline_age: u32,
@@ -275,6 +284,13 @@ impl Config {
     /// How long a missed message is kept; `None`: for ever.
     pub fn offline_age(&self) -> Option<Duration> {
         (self.offline_age > 0).then(|| Duration::from_secs(86_400 * u64::from(self.offline_age)))
+    }
+
+    /// How much may wait for one recipient of missed messages.
+    pub fn max_offline(&self) -> OfflineSize {
+        let rows = if self.max_offline == 0 { u32::MAX } else { self.max_offline };
+        let bytes = if self.max_offline_bytes == 0 { u64::MAX } else { self.max_offline_bytes };
+        OfflineSize { rows, bytes }
     }
 
     /// How many friends, groups and members there may be.

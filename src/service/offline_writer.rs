@@ -169,8 +169,9 @@ impl Writer<'_> {
         for part in parts {
             match part {
                 Part::Copy(copy) => {
-                    let look = |limit| self.service.store.count_offline(copy.to, limit).ok();
-                    if self.quota.admit(copy.to, now, look) {
+                    let look = |limit| self.service.store.offline_size(copy.to, limit).ok();
+                    let bytes = copy.message.body.len() as u64;
+                    if self.quota.admit(copy.to, bytes, now, look) {
                         admitted.push(Part::Copy(copy));
                     } else {
                         too_many.push(copy);
@@ -260,15 +261,14 @@ impl Writer<'_> {
         if std::mem::take(&mut self.failing) {
             info!(target: "offline", "missed messages are kept again");
         }
-        let now = Instant::now();
         let mut copies = Vec::new();
         for part in parts {
             match part {
                 Part::Copy(copy) => copies.push(copy),
                 Part::Deletion(Deletion { login, ops }) => {
                     for op in ops {
-                        if let OfflineOp::DeleteRows { to, rows } = op {
-                            self.quota.deleted(to, rows.len(), now);
+                        if let OfflineOp::DeleteRows { to, .. } = op {
+                            self.quota.deleted(to);
                         }
                     }
                     self.service.tell(login.session, Post::Deleted { login });

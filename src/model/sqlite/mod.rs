@@ -29,7 +29,7 @@ use super::offline::DROPS_PER_CALL;
 use super::store::Result;
 use super::{
     Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
-    OfflinePage, Pushed, ServerRow, Store, TokenHash, User, UserId,
+    OfflinePage, OfflineSize, Pushed, ServerRow, Store, TokenHash, User, UserId,
 };
 
 /// Connections that read beside the one that writes.
@@ -257,8 +257,8 @@ impl Store for SqliteStore {
     ) -> Result<OfflinePage> {
         self.read(|conn| offline::page(conn, user, pushed, max_rows, max_bytes))
     }
-    fn count_offline(&self, user: UserId, most: u32) -> Result<u32> {
-        self.read(|conn| offline::count(conn, user, most))
+    fn offline_size(&self, user: UserId, most: OfflineSize) -> Result<OfflineSize> {
+        self.read(|conn| offline::size(conn, user, most))
     }
     fn are_offline(&self, messages: &[OfflineKey]) -> Result<Vec<bool>> {
         self.read(|conn| offline::are_there(conn, messages))
