@@ -21,10 +21,10 @@ use crate::service::{
     Effects, End, Ended, Granted, Handled, Lane, LoginId, Place, Post, Service, Session,
 };
 
-/// How many requests of users may wait for each worker.
+/// How many requests of users may wait for each worker, and how many of
+/// strangers. Those are paused while they wait; a refusal would let them go on
+/// to their next request at once.
 const QUEUE_PER_WORKER: usize = 1024;
-/// And how many of strangers.
-const STRANGERS_PER_WORKER: usize = 256;
 /// How many logins and registrations may wait for each password thread: some
 /// two seconds' worth.
 const QUEUE_PER_HASHER: usize = 64;
@@ -90,9 +90,9 @@ impl Pools {
         };
         let count = usize::from(workers);
         let strangers = SecondRank {
-            capacity: count * STRANGERS_PER_WORKER,
-            // What they ask for may take long.
-            at_once: count.div_ceil(2),
+            capacity: count * QUEUE_PER_WORKER,
+            // What they ask for may take long: one worker is for users.
+            at_once: count.saturating_sub(1).max(1),
         };
         let jobs = Arc::new(FairQueue::new(count * QUEUE_PER_WORKER, strangers));
         for number in 0..workers {

@@ -32,8 +32,9 @@ use super::{
     OfflinePage, OfflineSize, Pushed, ServerRow, Store, TokenHash, User, UserId,
 };
 
-/// Connections that read beside the one that writes.
-const READERS: usize = 3;
+/// Connections that read beside the one that writes: as many as there are
+/// workers by default, or what leaves one of those to users would leave none.
+const READERS: usize = 4;
 
 /// A [`Store`] in one SQLite file.
 pub struct SqliteStore {
