@@ -71,6 +71,50 @@ impl Pushed {
     }
 }
 
+/// How much waits for a recipient, or may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OfflineSize {
+    /// Messages.
+    pub rows: u32,
+    /// Bytes of their texts.
+    pub bytes: u64,
+}
+
+impl OfflineSize {
+    /// As much as can be.
+    pub const MAX: OfflineSize = OfflineSize { rows: u32::MAX, bytes: u64::MAX };
+
+    /// This and that, `MAX` at most.
+    #[must_use]
+    pub fn plus(self, other: OfflineSize) -> OfflineSize {
+        OfflineSize {
+            rows: self.rows.saturating_add(other.rows),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    /// What is left of this without that, nothing at least.
+    #[must_use]
+    pub fn minus(self, other: OfflineSize) -> OfflineSize {
+        OfflineSize {
+            rows: self.rows.saturating_sub(other.rows),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+
+    /// The lesser of both in each.
+    #[must_use]
+    pub fn min(self, other: OfflineSize) -> OfflineSize {
+        OfflineSize { rows: self.rows.min(other.rows), bytes: self.bytes.min(other.bytes) }
+    }
+
+    /// Whether there is room for that in this.
+    #[must_use]
+    pub fn holds(self, other: OfflineSize) -> bool {
+        self.rows >= other.rows && self.bytes >= other.bytes
+    }
+}
+
 /// What identifies a missed message.
 #[derive(Debug, Clone)]
 pub struct OfflineKey {

@@ -97,6 +97,7 @@ impl Gateway {
     pub(super) fn apply(&mut self, io: &mut Io<'_>, conn: ConnId, effects: Effects) -> Flow {
         let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
         peer.awaiting += effects.awaiting;
+        self.pace.charge_copies(&mut peer.pace, effects.copies, io.now());
         let mut end = None;
         for reply in &effects.replies {
             end = io.send(conn, reply);

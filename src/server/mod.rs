@@ -122,7 +122,7 @@ impl Server {
                 address_login_failures: config.address_login_failures,
                 registrations: config.registrations,
             },
-            max_offline: config.max_offline,
+            max_offline: config.max_offline(),
             offline_age: config.offline_age(),
             limits: config.limits(),
         };

@@ -29,6 +29,7 @@ pub mod known_users;
 pub mod login;
 pub mod message;
 pub mod nudge;
+mod offline_queue;
 mod offline_quota;
 pub mod offline_writer;
 mod outgoing;
@@ -66,7 +67,7 @@ pub use slot::GoLive;
 pub use takeover::{FORMER_TIMEOUT, Successor};
 
 use crate::bus::Bus;
-use crate::model::{Claim, Limits, ServerId, Store, UserId};
+use crate::model::{Claim, Limits, OfflineSize, ServerId, Store, UserId};
 use crate::protocol::{Errno, Refusal};
 use group_cache::GroupCache;
 use known_users::KnownUsers;
@@ -94,8 +95,8 @@ pub struct Settings {
     pub offline_queue: usize,
     /// How often logins and registrations may be tried.
     pub tries: TryLimits,
-    /// How many missed messages may wait for one recipient; 0: any number.
-    pub max_offline: u32,
+    /// How much may wait for one recipient of missed messages.
+    pub max_offline: OfflineSize,
     /// How long a missed message is kept; `None`: for ever.
     pub offline_age: Option<Duration>,
     /// How many friends, groups and members there may be.

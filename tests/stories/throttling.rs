@@ -2,7 +2,9 @@
 //! when to come back, and nobody at another address notices.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use rusqlite::TransactionBehavior;
 use serde_json::{Value, json};
 
 use crate::support::client::TestClient;
@@ -243,6 +245,56 @@ fn a_flooder_is_slowed_down_and_its_neighbour_is_not() {
 }
 
 #[test]
+fn strangers_who_flood_the_workers_do_not_keep_users_from_them() {
+    let plan = ServerPlan::new().flag("--workers", 1).flag("--reactors", 1);
+    let server = plan.start();
+    let (alice, bob) = (server.register("alice"), server.register("bob"));
+    let mut alice = server.login(&alice);
+    let token = "A".repeat(32);
+    let guess = json!({"msgid": 1, "id": bob.id, "token": token});
+    let mut crowd: Vec<TestClient> = (0..200).map(|_| from_stranger(&server)).collect();
+    let mut last = Vec::new();
+    for stranger in &mut crowd {
+        last.extend(stranger.send_all(vec![guess.clone(); 20]).pop());
+    }
+    // If each of these waited for all strangers who are there before it, twenty
+    // of them would see the end of the flood.
+    for _ in 0..30 {
+        alice.friends();
+    }
+    let soon = Duration::from_millis(1);
+    let sample = crowd.iter_mut().zip(last).take(10);
+    let answered = sample.filter_map(|(client, last)| client.reply_within(last, soon)).count();
+    assert!(answered <= 2, "{answered} of ten strangers had all their answers first");
+    // And they are answered in the end.
+    for stranger in &mut crowd {
+        stranger.ping();
+    }
+}
+
+#[test]
+fn who_fills_the_queue_for_the_database_keeps_nobody_else_out() {
+    let plan = ServerPlan::new().flag("--offline-queue", 200).flag("--message-rate", 0);
+    let server = plan.start();
+    let [carol, dave] = ["carol", "dave"].map(|name| server.register(name));
+    let [mut alice, mut bob] = ["alice", "bob"].map(|name| server.enter(name));
+    assert_eq!(bob.tell(&dave, "first"), "stored");
+    // As long as this transaction lasts nothing is stored.
+    let mut database = rusqlite::Connection::open(server.sqlite_file()).unwrap();
+    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let texts: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+    let flood = alice.post_all(&carol, &texts);
+    let refused = alice.reply_to(flood[999]).refused(12);
+    let posted = bob.post_all(&dave, &texts[..40]);
+    drop(transaction);
+    assert_eq!(bob.statuses(&posted), ["stored"; 40]);
+    assert_eq!(alice.status(flood[0]), "stored");
+    assert!(hint(&refused) >= 1, "{refused}");
+    let missed = server.login(&dave).texts_since_login(41);
+    assert_eq!((&*missed[0], &missed[1..]), ("first", &texts[..40]));
+}
+
+#[test]
 fn a_message_that_was_refused_for_its_pace_arrives_once_when_it_is_repeated() {
     let plan = ServerPlan::new().flag("--message-rate", 20).flag("--message-burst", 5);
     let server = plan.flag("--message-spare", 0).start();
@@ -262,7 +314,7 @@ fn a_message_that_was_refused_for_its_pace_arrives_once_when_it_is_repeated() {
 #[test]
 fn confirming_what_one_is_sent_is_never_too_fast() {
     let plan = ServerPlan::new().flag("--message-rate", 1).flag("--message-burst", 3);
-    let server = plan.flag("--message-spare", 300).flag("--reactors", 1).start();
+    let server = plan.flag("--message-spare", 3000).flag("--reactors", 1).start();
     let (alice, bob) = (server.register("alice"), server.register("bob"));
     let login = json!({"msgid": 1, "id": bob.id, "password": bob.password, "ack": true});
     let mut confirming = server.connect();

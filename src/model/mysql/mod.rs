@@ -41,7 +41,7 @@ use super::offline::drop_in_steps;
 use super::store::Result;
 use super::{
     Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
-    OfflinePage, Pushed, ServerRow, Store, StoreError, TokenHash, User, UserId,
+    OfflinePage, OfflineSize, Pushed, ServerRow, Store, StoreError, TokenHash, User, UserId,
 };
 
 pub use self::connect::describe_url;
@@ -333,8 +333,8 @@ impl Store for MysqlStore {
     ) -> Result<OfflinePage> {
         self.run(|db| offline::page(db, user, pushed, max_rows, max_bytes))
     }
-    fn count_offline(&self, user: UserId, most: u32) -> Result<u32> {
-        self.run(|db| offline::count(db, user, most))
+    fn offline_size(&self, user: UserId, most: OfflineSize) -> Result<OfflineSize> {
+        self.run(|db| offline::size(db, user, most))
     }
     fn are_offline(&self, messages: &[OfflineKey]) -> Result<Vec<bool>> {
         self.run(|db| offline::are_there(db, messages))

@@ -10,7 +10,9 @@ use super::fault::Fault;
 use super::ids::{IdForms, by_form, id_forms};
 use super::{Attempt, DbConn};
 use crate::model::offline::{DROPPED_AT_ONCE, within};
-use crate::model::{OfflineKey, OfflineOp, OfflinePage, OfflineRow, Pushed, StoreError, UserId};
+use crate::model::{
+    OfflineKey, OfflineOp, OfflinePage, OfflineRow, OfflineSize, Pushed, StoreError, UserId,
+};
 
 /// Rows of one insertion, largest first; 1 is among them, so that any number
 /// can be put together.
@@ -22,6 +24,9 @@ const MAX_STATEMENT_BYTES: usize = 1 << 20;
 /// Room in a packet for all that is not the rows' texts: per row, and once.
 const ROW_OVERHEAD_BYTES: usize = 32;
 const PACKET_OVERHEAD_BYTES: usize = 256;
+
+/// So many rows are looked at before it is asked whether that is enough.
+const SIZED_AT_ONCE: u32 = 2048;
 
 /// One row to insert, borrowed from its operation.
 struct NewRow<'a> {
@@ -199,10 +204,37 @@ pub(super) fn waiting_for(db: &mut DbConn, server: &str, epoch: i64) -> Attempt<
     ids.into_iter().map(|(id,)| Ok(UserId::from_column(id)?)).collect()
 }
 
-pub(super) fn count(db: &mut DbConn, user: UserId, most: u32) -> Attempt<u32> {
-    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM OfflineMessage FORCE INDEX \
-         (OfflineMessage_page) WHERE userid = ? LIMIT ?) AS waiting";
-    Ok(db.first::<(u32,)>(sql, (user.0, most))?.map_or(0, |(count,)| count))
+pub(super) fn size(db: &mut DbConn, user: UserId, most: OfflineSize) -> Attempt<OfflineSize> {
+    // Without the texts where their lengths are not asked for: large ones lie
+    // apart from the rows.
+    let sql = match most.bytes {
+        u64::MAX => {
+            "SELECT COUNT(*), 0, MAX(id) FROM (SELECT id FROM OfflineMessage \
+             FORCE INDEX (OfflineMessage_page) WHERE userid = ? AND id > ? \
+             ORDER BY id LIMIT ?) AS waiting"
+        }
+        _ => {
+            "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS UNSIGNED), MAX(id) FROM \
+             (SELECT id, LENGTH(message) AS bytes FROM OfflineMessage \
+             FORCE INDEX (OfflineMessage_page) WHERE userid = ? AND id > ? \
+             ORDER BY id LIMIT ?) AS waiting"
+        }
+    };
+    let (mut size, mut after) = (OfflineSize::default(), 0);
+    while size.rows < most.rows && size.bytes < most.bytes {
+        let asked = SIZED_AT_ONCE.min(most.rows - size.rows);
+        let Some((rows, bytes, last)) =
+            db.first::<(u32, u64, Option<i64>)>(sql, (user.0, after, asked))?
+        else {
+            break;
+        };
+        size = size.plus(OfflineSize { rows, bytes });
+        match last {
+            Some(last) if rows == asked => after = last,
+            _ => break,
+        }
+    }
+    Ok(size)
 }
 
 pub(super) fn are_there(db: &mut DbConn, messages: &[OfflineKey]) -> Attempt<Vec<bool>> {
