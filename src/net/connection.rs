@@ -17,9 +17,11 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::buffer_pool::BufferPool;
 use super::codec::{Codec, CodecError, Decoded, for_first_byte};
 use super::config::ReactorConfig;
-use super::outbound::{BufferPool, Outbound};
+use super::inbound::Inbound;
+use super::outbound::Outbound;
 use super::{CloseReason, ConnId};
 
 /// A connection's serial: its key and its mio token.
@@ -292,64 +294,6 @@ impl Connection {
 pub(super) fn token(serial: Serial) -> Token {
     const { assert!(usize::BITS == 64, "a serial must fit into a token") }
     Token(serial.get() as usize)
-}
-
-/// What was read and is not used up yet.
-#[derive(Default)]
-pub(super) struct Inbound {
-    buffer: Vec<u8>,
-    /// Bytes of `buffer` that are used up.
-    start: usize,
-}
-
-impl Inbound {
-    pub(super) fn as_slice(&self) -> &[u8] {
-        &self.buffer[self.start..]
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.buffer.len() - self.start
-    }
-
-    pub(super) fn append(&mut self, bytes: &[u8], pool: &mut BufferPool) {
-        if self.buffer.capacity() == 0 {
-            self.buffer = pool.take();
-        }
-        if self.start > 0 {
-            self.buffer.drain(..self.start);
-            self.start = 0;
-        }
-        self.buffer.extend_from_slice(bytes);
-    }
-
-    /// Lends out everything, so that it can be decoded while the connection is
-    /// free for others.
-    pub(super) fn take(&mut self) -> Self {
-        std::mem::take(self)
-    }
-
-    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.buffer[self.start..]
-    }
-
-    /// Marks bytes as used up; the last one takes the buffer with it.
-    pub(super) fn consume(&mut self, bytes: usize, pool: &mut BufferPool) {
-        self.start += bytes;
-        if self.start >= self.buffer.len() {
-            self.clear(pool);
-        }
-    }
-
-    pub(super) fn clear(&mut self, pool: &mut BufferPool) {
-        self.start = 0;
-        pool.give(std::mem::take(&mut self.buffer));
-    }
-
-    /// Memory that is kept from others.
-    #[cfg(test)]
-    pub(super) fn held_bytes(&self) -> usize {
-        self.buffer.capacity()
-    }
 }
 
 /// Serials count up, so spreading their bits is hashing enough.

@@ -18,10 +18,11 @@ use log::{debug, error, info, warn};
 use mio::Poll;
 use mio::event::Event;
 
+use super::buffer_pool::BufferPool;
 use super::config::ReactorConfig;
 use super::connection::{Connection, Connections, Phase, ReadOutcome, Serial};
 use super::memory::Unpublished;
-use super::outbound::{BufferPool, Payload};
+use super::outbound::Payload;
 use super::timers::Timers;
 use super::{CloseReason, ConnId};
 
@@ -61,10 +62,13 @@ pub(super) struct Core {
     pub stray_header_at: Option<Instant>,
     /// What the buffers hold beyond what the other reactors know.
     pub unpublished: Unpublished,
+    /// What counts of them for the pool.
+    pub counted_pool: usize,
 }
 
 impl Core {
     pub(super) fn new(index: u16, config: ReactorConfig, poll: Poll) -> Self {
+        let pool = BufferPool::new(config.memory.pool_bytes());
         Self {
             index,
             config,
@@ -78,10 +82,11 @@ impl Core {
             closing: Vec::new(),
             timers: Timers::new(),
             alarms: Timers::new(),
-            pool: BufferPool::default(),
+            pool,
             shutdown_at: None,
             stray_header_at: None,
             unpublished: Unpublished::default(),
+            counted_pool: 0,
         }
     }
 

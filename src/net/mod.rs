@@ -12,6 +12,7 @@
 //! ```
 
 pub mod acceptor;
+mod buffer_pool;
 pub mod codec;
 pub mod config;
 pub mod conn_id;
@@ -19,6 +20,7 @@ mod connection;
 mod core;
 pub mod handle;
 pub mod handler;
+mod inbound;
 pub mod io;
 mod lingering;
 pub mod memory;

@@ -5,8 +5,9 @@
 use std::mem;
 
 use super::codec::CodecError;
-use super::connection::{Connection, Inbound, Phase, ReadOutcome, Serial};
+use super::connection::{Connection, Phase, ReadOutcome, Serial};
 use super::core::Core;
+use super::inbound::Inbound;
 use super::opening::Introduction;
 use super::reactor::{Reactor, SCRATCH_BYTES};
 use super::{CloseReason, ConnId, Flow, Handler, Io};

@@ -10,6 +10,7 @@ mod opening;
 mod outbound;
 mod proxy_header;
 mod reading;
+mod shortage;
 mod support;
 mod timers;
 mod writing;
