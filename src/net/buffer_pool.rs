@@ -138,6 +138,11 @@ impl BufferPool {
             self.queues.push(queue);
         }
     }
+
+    /// Gives everything back to the allocator.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.limit_bytes);
+    }
 }
 
 /// Memory that a queue takes by itself.

@@ -21,6 +21,7 @@ use super::buffer_pool::BufferPool;
 use super::codec::{Codec, CodecError, Decoded, for_first_byte};
 use super::config::ReactorConfig;
 use super::inbound::Inbound;
+use super::kept_inputs::Filed;
 use super::outbound::Outbound;
 use super::{CloseReason, ConnId};
 
@@ -47,6 +48,10 @@ pub(super) struct Connection {
     pub inbound: Inbound,
     /// What the socket has not taken yet.
     pub outbound: Outbound,
+    /// Where its input stands among those that are kept.
+    pub filed: Option<Filed>,
+    /// Since when the frame at the start of `inbound` is there and not whole.
+    pub frame_since: Option<Instant>,
     /// Bytes of both that count against the memory of all.
     pub counted: usize,
     /// Bytes that the socket has taken since the connection was opened.
@@ -126,6 +131,8 @@ impl Connection {
             codec: None,
             inbound: Inbound::default(),
             outbound: Outbound::default(),
+            filed: None,
+            frame_since: None,
             counted: 0,
             accepted: 0,
             oversized_until: 0,

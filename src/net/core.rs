@@ -21,6 +21,7 @@ use mio::event::Event;
 use super::buffer_pool::BufferPool;
 use super::config::ReactorConfig;
 use super::connection::{Connection, Connections, Phase, ReadOutcome, Serial};
+use super::kept_inputs::KeptInputs;
 use super::memory::Unpublished;
 use super::outbound::Payload;
 use super::timers::Timers;
@@ -56,6 +57,8 @@ pub(super) struct Core {
     /// The connections' alarms.
     pub alarms: Timers<Serial>,
     pub pool: BufferPool,
+    /// Inputs that wait for more or for their turn.
+    pub kept_inputs: KeptInputs,
     /// Set when the reactor was told to end: no more frames.
     pub shutdown_at: Option<Instant>,
     /// When a PROXY header that nobody expected was last told at info.
@@ -83,6 +86,7 @@ impl Core {
             timers: Timers::new(),
             alarms: Timers::new(),
             pool,
+            kept_inputs: KeptInputs::default(),
             shutdown_at: None,
             stray_header_at: None,
             unpublished: Unpublished::default(),
@@ -209,8 +213,14 @@ impl Core {
             self.close(id, CloseReason::Socket(e.to_string()));
             return None;
         }
-        let queued = conn.counted_bytes();
+        let mut queued = conn.counted_bytes();
         self.count_buffers(id.serial);
+        if is_short && frame_bytes > limit && queued > limit && self.make_room(queued, id) {
+            // As much is free again: a login's answer comes whole all the same.
+            let conn = self.get(id)?;
+            conn.allow_oversized(frame_bytes, end, limit);
+            queued = conn.counted_bytes();
+        }
         if queued > limit {
             self.close(id, CloseReason::SlowReader { queued, limit });
             return None;
@@ -226,6 +236,7 @@ impl Core {
         conn.undecoded = false;
         let mut inbound = conn.inbound.take();
         inbound.clear(&mut self.pool);
+        self.count_input(id.serial);
         self.mark_dirty(id.serial);
     }
 
@@ -255,6 +266,7 @@ impl Core {
         conn.paused = false;
         // It was not asked, so it has not been silent.
         conn.quiet_since = now;
+        conn.frame_since = conn.frame_since.map(|_| now);
         if in_no_hurry {
             self.mark_backlogged(id.serial);
         } else {
@@ -330,6 +342,7 @@ impl Core {
         let mut conn = self.connections.remove(&serial)?;
         conn.release(&mut self.pool);
         self.uncount_buffers(conn.counted);
+        self.kept_inputs.refile(serial, conn.filed, None);
         if let Err(e) = self.poll.registry().deregister(&mut conn.stream) {
             warn!(target: "reactor", "conn={} cannot be unwatched: err={e}", conn.id);
         }

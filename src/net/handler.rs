@@ -39,7 +39,8 @@ pub enum CloseReason {
         /// `--max-outbound`.
         limit: usize,
     },
-    /// The server's buffers are nearly used up and this one's share is gone.
+    /// The server's buffers are nearly used up, and this one has held much of
+    /// them for long.
     #[error("short of memory: {held} bytes are held for it, {allowance} may be now")]
     ShortOfMemory {
         /// Bytes that are held.

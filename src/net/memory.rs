@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::buffer_pool::POOL_BYTES;
 use super::connection::Serial;
 use super::core::Core;
-use super::{CloseReason, ConnId};
 
 /// A connection may hold one part in so many of what is free.
 const SHARE: usize = 16;
@@ -55,6 +54,20 @@ impl BufferMemory {
         }
         let free = self.limit_bytes.saturating_sub(self.used_bytes.load(Ordering::Relaxed));
         own_limit.min((free / SHARE).max(FLOOR_BYTES))
+    }
+
+    /// What has to become free until `wanted` bytes are.
+    pub(super) fn missing(&self, wanted: usize) -> usize {
+        match self.limit_bytes {
+            0 => 0,
+            limit => (self.used_bytes.load(Ordering::Relaxed) + wanted).saturating_sub(limit),
+        }
+    }
+
+    /// What has to become free until one connection may hold so much.
+    pub(super) fn missing_for(&self, held: usize, own_limit: usize) -> usize {
+        let wanted = if held > FLOOR_BYTES { SHARE * held.min(own_limit) } else { 0 };
+        self.missing(wanted)
     }
 
     /// What one reactor's pool may keep.
@@ -113,17 +126,6 @@ impl Core {
         self.unpublished.0 += pooled as isize - before as isize;
         if self.unpublished.0 != 0 {
             self.config.memory.publish(&mut self.unpublished);
-        }
-    }
-
-    /// Counts an input that has grown, and closes its connection where that
-    /// holds too much while memory is short.
-    pub(super) fn input_kept(&mut self, id: ConnId) {
-        self.count_buffers(id.serial);
-        let (allowance, is_short) = self.allowance();
-        let held = self.peek(id).map_or(0, |conn| conn.inbound.len());
-        if is_short && held > allowance {
-            self.close(id, CloseReason::ShortOfMemory { held, allowance });
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod handle;
 pub mod handler;
 mod inbound;
 pub mod io;
+mod kept_inputs;
 mod lingering;
 pub mod memory;
 mod opening;

@@ -173,6 +173,8 @@ fn a_pool_keeps_no_more_than_its_limit() {
     let large = 63 * 64 * 1024;
     assert_eq!(pool.kept_bytes(), large + 300);
     assert_eq!(pool.take(200).capacity(), 300);
+    pool.clear();
+    assert_eq!(pool.kept_bytes(), 0);
 }
 
 #[test]
