@@ -254,42 +254,6 @@ impl Connection {
         Ok(())
     }
 
-    /// When this connection has to be looked at, and why it ends if nothing
-    /// has changed by then; `None` as the reason: the one it finishes with.
-    pub(super) fn deadline(
-        &self,
-        config: &ReactorConfig,
-        now: Instant,
-    ) -> Option<(Instant, Option<CloseReason>)> {
-        match self.phase {
-            Phase::AwaitingHeader { deadline } => {
-                return Some(self.header_deadline(deadline, config.proxy_header_timeout));
-            }
-            Phase::Finishing { deadline, .. } | Phase::Lingering { deadline, .. } => {
-                return Some((deadline, None));
-            }
-            Phase::Closing { .. } => return None,
-            Phase::Open => {}
-        }
-        let idle = match self.idle_timeout {
-            Some(timeout) if self.wants_bytes() => {
-                // Bytes that wait for their turn are no silence.
-                let busy = self.readable || self.undecoded;
-                let since = if busy { now } else { self.quiet_since };
-                Some((since + timeout, Some(CloseReason::Idle(timeout))))
-            }
-            _ => None,
-        };
-        let stalled = self.stalled_since.map(|since| {
-            let timeout = config.write_timeout;
-            (since + timeout, Some(CloseReason::WriteStalled(timeout)))
-        });
-        let half_closed = self
-            .eof_at
-            .map(|at| (at + config.half_close_timeout, Some(CloseReason::HalfCloseExpired)));
-        [idle, stalled, half_closed].into_iter().flatten().min_by_key(|(at, _)| *at)
-    }
-
     /// Gives every buffer back.
     pub(super) fn release(&mut self, pool: &mut BufferPool) {
         self.inbound.clear(pool);

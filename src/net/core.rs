@@ -30,9 +30,6 @@ use super::{CloseReason, ConnId};
 /// A turn that queues more than this to one connection does not wait for its
 /// end to write.
 const EARLY_FLUSH_BYTES: usize = 256 * 1024;
-/// Alarms of closed connections are swept out when they are more than the
-/// connections and this.
-const STALE_ALARMS: usize = 1024;
 
 /// Everything but the handler and the mailbox.
 pub(super) struct Core {
@@ -307,35 +304,6 @@ impl Core {
         news.then_some((id, conn.accepted))
     }
 
-    /// Closes the connections whose time is over.
-    pub(super) fn expire(&mut self) {
-        while let Some((at, serial)) = self.alarms.pop_due(self.now) {
-            let Some(conn) = self.connections.get_mut(&serial) else { continue };
-            if conn.armed != Some(at) {
-                continue;
-            }
-            conn.armed = None;
-            let id = conn.id;
-            match conn.deadline(&self.config, self.now) {
-                Some((deadline, None)) if deadline <= self.now => {
-                    self.close_finished(id, CloseReason::Shutdown);
-                }
-                Some((deadline, Some(reason))) if deadline <= self.now => self.close(id, reason),
-                _ => self.arm(serial),
-            }
-        }
-    }
-
-    /// Closes what is left at the shutdown's deadline.
-    pub(super) fn expire_shutdown(&mut self) {
-        if self.shutdown_at.is_some_and(|at| at <= self.now) {
-            let ids: Vec<ConnId> = self.connections.values().map(|c| c.id).collect();
-            for id in ids {
-                self.close_finished(id, CloseReason::Shutdown);
-            }
-        }
-    }
-
     /// Frees a closed connection and says why it ended, if the handler knows
     /// of it.
     pub(super) fn remove(&mut self, serial: Serial) -> Option<(ConnId, CloseReason)> {
@@ -358,23 +326,6 @@ impl Core {
             _ => debug!(target: "reactor", "conn={id} peer={peer} closed: {reason}"),
         }
         conn.told_open.then_some((id, reason))
-    }
-
-    /// Sees to it that an alarm rings no later than the connection's deadline.
-    pub(super) fn arm(&mut self, serial: Serial) {
-        let Some(conn) = self.connections.get_mut(&serial) else { return };
-        let Some((at, _)) = conn.deadline(&self.config, self.now) else { return };
-        if conn.armed.is_some_and(|armed| armed <= at) {
-            return;
-        }
-        conn.armed = Some(at);
-        self.alarms.push(at, serial);
-        if self.alarms.len() > 2 * self.connections.len() + STALE_ALARMS {
-            let connections = &self.connections;
-            self.alarms.retain(|at, serial| {
-                connections.get(serial).is_some_and(|conn| conn.armed == Some(at))
-            });
-        }
     }
 
     /// One read for a connection's turn. The peer's end starts a deadline.

@@ -51,6 +51,9 @@ pub enum CloseReason {
     /// Nothing came for too long.
     #[error("idle for {} s", .0.as_secs())]
     Idle(Duration),
+    /// A frame had begun and was not whole in time.
+    #[error("a frame was not whole after {} s and more", .0.as_secs())]
+    FrameUnfinished(Duration),
     /// Bytes waited and the socket took none for too long.
     #[error("the peer took nothing for {} s", .0.as_secs())]
     WriteStalled(Duration),

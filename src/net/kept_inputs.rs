@@ -83,6 +83,7 @@ impl Core {
     /// too short for that others make room, or its connection is closed.
     pub(super) fn input_kept(&mut self, id: ConnId) {
         self.count_input(id.serial);
+        self.arm(id.serial);
         let Some(conn) = self.peek(id) else { return };
         let held = conn.inbound.len();
         let missing = self.config.memory.missing_for(held, self.config.max_outbound);

@@ -18,6 +18,7 @@ pub mod config;
 pub mod conn_id;
 mod connection;
 mod core;
+mod deadlines;
 pub mod handle;
 pub mod handler;
 mod inbound;

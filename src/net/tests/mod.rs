@@ -4,6 +4,7 @@ mod acceptor;
 mod closing;
 mod codec;
 mod fairness;
+mod frame_timeout;
 mod mailbox;
 mod memory;
 mod opening;
