@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::model::{Limit, Limits};
+use crate::model::{Limit, Limits, OfflineSize};
 use crate::net::TrustedProxies;
 
 /// A clustered chat server. With no flags it keeps everything in an embedded
@@ -120,7 +120,8 @@ pub struct Config {
     )]
     pub trusted_proxies: TrustedProxies,
 
-    /// How many messages may wait for the database before senders are told to slow down
+    /// How many messages may wait for the database; a sender who has as many there
+    /// as there is room left for is told to slow down
     #[arg(long, env = "CHAT_OFFLINE_QUEUE", value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..))]
     pub offline_queue: u32,
 
@@ -137,8 +138,8 @@ pub struct Config {
     )]
     pub max_connections_per_address: u32,
 
-    /// On how many connections nobody need be logged in before the oldest such
-    /// one is closed; 0: any number
+    /// On how many connections nobody need be logged in before one of them is
+    /// closed; 0: any number
     #[arg(long, env = "CHAT_MAX_ANONYMOUS", value_name = "N", default_value_t = 4096)]
     pub max_anonymous: u32,
 
@@ -155,8 +156,8 @@ pub struct Config {
     #[arg(long, env = "CHAT_MESSAGE_BURST", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub message_burst: u32,
 
-    /// How many more the connections of a reactor may send together; a tenth of
-    /// it comes back every second
+    /// How many more the connections of a reactor may send together, one of them a
+    /// quarter of what is left; a tenth of it comes back every second
     #[arg(long, env = "CHAT_MESSAGE_SPARE", value_name = "N", default_value_t = 100_000)]
     pub message_spare: u32,
 
@@ -178,6 +179,15 @@ pub struct Config {
     /// so; 0: any number
     #[arg(long, env = "CHAT_MAX_OFFLINE", value_name = "N", default_value_t = 50_000)]
     pub max_offline: u32,
+
+    /// How many bytes of text of missed messages may wait for one user; 0: any number
+    #[arg(
+        long,
+        env = "CHAT_MAX_OFFLINE_BYTES",
+        value_name = "BYTES",
+        default_value_t = 67_108_864
+    )]
+    pub max_offline_bytes: u64,
 
     /// How long a missed message is kept, in days; 0: for ever
     #[arg(long, env = "CHAT_OFFLINE_AGE", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=36_500))]
@@ -279,6 +289,13 @@ impl Config {
     /// How long a missed message is kept; `None`: for ever.
     pub fn offline_age(&self) -> Option<Duration> {
         (self.offline_age > 0).then(|| Duration::from_secs(86_400 * u64::from(self.offline_age)))
+    }
+
+    /// How much may wait for one recipient of missed messages.
+    pub fn max_offline(&self) -> OfflineSize {
+        let rows = if self.max_offline == 0 { u32::MAX } else { self.max_offline };
+        let bytes = if self.max_offline_bytes == 0 { u64::MAX } else { self.max_offline_bytes };
+        OfflineSize { rows, bytes }
     }
 
     /// How many friends, groups and members there may be.

@@ -35,6 +35,21 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
 }
 
 #[test]
+fn zero_turns_a_bound_on_missed_messages_off() {
+    let max = |flags: &[&str]| {
+        let args: Vec<&str> = ["127.0.0.1", "6000"].iter().chain(flags).copied().collect();
+        parse(&args).unwrap().max_offline()
+    };
+    assert_eq!(max(&[]), OfflineSize { rows: 50_000, bytes: 64 << 20 });
+    let bytes = ["--max-offline-bytes", "0"];
+    assert_eq!(max(&bytes), OfflineSize { bytes: u64::MAX, ..max(&[]) });
+    let rows = ["--max-offline", "0"];
+    assert_eq!(max(&rows), OfflineSize { rows: u32::MAX, ..max(&[]) });
+    assert_eq!(max(&[bytes, rows].concat()), OfflineSize::MAX);
+    assert!(parse(&["127.0.0.1", "6000", "--max-offline-bytes", "-1"]).is_err());
+}
+
+#[test]
 fn proxies_are_trusted_only_when_that_is_asked_for() {
     let plain = parse(&["127.0.0.1", "6000"]).unwrap();
     assert!(!plain.proxy_protocol);

@@ -3,11 +3,14 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
-use cluster_chat::client::network::Target;
+use clap::builder::FalseyValueParser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use cluster_chat::client::target::Target;
+use cluster_chat::client::tls::{SetupError, Tls};
 use cluster_chat::client::{self, Options, seen_file};
 
 /// Chat with the users of a ChatServer.
@@ -42,6 +45,30 @@ struct Flags {
     /// a terminal you are asked otherwise
     #[arg(long)]
     takeover: bool,
+    /// Speak TLS, and only with a server whose certificate this system trusts
+    // Whatever is not plainly a no means that nobody is to listen.
+    #[arg(long, env = "CHAT_TLS", value_parser = FalseyValueParser::new())]
+    tls: bool,
+    /// PEM file with the certificates to trust instead of the system's (the CA's,
+    /// or the server's own); implies --tls
+    #[arg(long, value_name = "FILE", env = "CHAT_TLS_CA")]
+    tls_ca: Option<OsString>,
+    /// The name or IP address that the server's certificate has to be for;
+    /// implies --tls [default: the host as given]
+    #[arg(long, value_name = "NAME", env = "CHAT_TLS_NAME")]
+    tls_name: Option<String>,
+}
+
+impl Flags {
+    /// How to know the server, if it is to speak TLS.
+    fn tls(&self) -> Result<Option<Tls>, SetupError> {
+        let ca = self.tls_ca.as_deref().filter(|file| !file.is_empty()).map(Path::new);
+        let name = self.tls_name.as_deref().filter(|name| !name.is_empty());
+        if !self.tls && ca.is_none() && name.is_none() {
+            return Ok(None);
+        }
+        Tls::new(name.unwrap_or(&self.host), ca).map(Some)
+    }
 }
 
 fn main() -> ExitCode {
@@ -50,9 +77,13 @@ fn main() -> ExitCode {
     let quiet = env_logger::Env::default().default_filter_or("off");
     env_logger::Builder::from_env(quiet).init();
     let flags = Flags::parse();
+    let tls = match flags.tls() {
+        Ok(tls) => tls,
+        Err(e) => Flags::command().error(ErrorKind::ValueValidation, e).exit(),
+    };
     let state_dir = flags.state_dir.filter(|dir| !dir.is_empty());
     let options = Options {
-        target: Target { host: flags.host, port: flags.port },
+        target: Target { host: flags.host, port: flags.port, tls },
         state_dir: state_dir.map(PathBuf::from).or_else(seen_file::default_folder),
         takeover: flags.takeover,
     };

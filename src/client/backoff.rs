@@ -30,6 +30,17 @@ impl Backoff {
     }
 }
 
+/// No server's hint keeps a client waiting for longer.
+const LONGEST_HINT: Duration = Duration::from_secs(3_600);
+
+/// The pause that a server has asked for by `retry_after`, and a little more,
+/// so that those who were sent away together do not come back together.
+/// `chance` is from 0 to 1.
+pub fn as_hinted(retry_after_s: u64, chance: f64) -> Duration {
+    let wait = Duration::from_secs(retry_after_s).min(LONGEST_HINT);
+    wait + (wait / 4).max(Duration::from_millis(500)).mul_f64(chance)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +53,13 @@ mod tests {
         assert_eq!(backoff.next(0.0), Duration::from_millis(2500));
         backoff.reset();
         assert_eq!(backoff.next(0.5), Duration::from_millis(150));
+    }
+
+    #[test]
+    fn a_hint_is_kept_and_differs_by_chance_and_has_a_bound() {
+        assert_eq!(as_hinted(1, 0.0), Duration::from_secs(1));
+        assert_eq!(as_hinted(1, 1.0), Duration::from_millis(1_500));
+        assert_eq!(as_hinted(60, 1.0), Duration::from_secs(75));
+        assert_eq!(as_hinted(u64::MAX, 0.0), Duration::from_secs(3_600));
     }
 }

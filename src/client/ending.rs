@@ -2,7 +2,9 @@
 
 use std::io;
 
-use super::network::Target;
+use super::target::Target;
+use super::transport::TlsBroken;
+use super::wire::NotFramed;
 
 /// How a connection ended.
 pub enum End {
@@ -10,6 +12,10 @@ pub enum End {
     Closed,
     /// What answered sent no ChatServer's frames.
     Foreign,
+    /// What answered speaks TLS, and was not spoken to in TLS.
+    WantsTls,
+    /// The encryption failed, for this reason.
+    Broken(String),
     /// For this reason, which is part of a sentence.
     Because(String),
 }
@@ -24,15 +30,21 @@ impl End {
     /// Who is hung up on before a single one came has met a balancer without
     /// servers, most likely.
     pub fn explain(self, target: &Target, heard: bool) -> String {
-        let Target { host, port } = target;
+        let Target { host, port, tls } = target;
         match self {
+            End::WantsTls => format!(
+                "what answers at {host} port {port} speaks TLS: start the client with --tls"
+            ),
+            End::Broken(reason) => reason,
             End::Foreign => format!(
                 "what answers at {host} port {port} is no ChatServer: \
                  check the address and the port"
             ),
             End::Closed | End::Because(_) if !heard => format!(
                 "no ChatServer answered at {host} port {port}: \
-                 it, or every server behind a balancer there, is down"
+                 it, or every server behind a balancer there, is down{}",
+                // Most of those that want TLS say so little, too.
+                if tls.is_none() { ", or wants TLS (--tls)" } else { "" }
             ),
             End::Closed => "the server closed the connection".to_owned(),
             End::Because(reason) => reason,
@@ -42,6 +54,13 @@ impl End {
 
 impl From<&io::Error> for End {
     fn from(error: &io::Error) -> End {
+        let cause = error.get_ref();
+        if let Some(broken) = cause.and_then(|cause| cause.downcast_ref::<TlsBroken>()) {
+            return End::Broken(broken.to_string());
+        }
+        if cause.and_then(|cause| cause.downcast_ref()).is_some_and(NotFramed::is_tls) {
+            return End::WantsTls;
+        }
         match error.kind() {
             io::ErrorKind::InvalidData => {
                 log::debug!(target: "client", "no ChatServer's framed port: err={error}");

@@ -14,6 +14,8 @@ pub struct Incoming {
     pub errno: Option<i64>,
     /// What was wrong, for a person.
     pub errmsg: Option<String>,
+    /// In how many seconds a refused request may be worth another try.
+    pub retry_after: Option<u64>,
     /// The user who logged in or registered, or a push's sender.
     pub id: Option<u32>,
     /// That user's name, or a new friend's.

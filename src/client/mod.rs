@@ -25,7 +25,10 @@ pub mod printer;
 mod render;
 pub mod seen_file;
 pub mod session;
+pub mod target;
 mod text;
+pub mod tls;
+mod transport;
 mod tty;
 mod tty_printer;
 mod view;
@@ -37,11 +40,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use self::front::{Ended, Front};
-use self::network::{ConnectError, Network, Target};
+use self::network::Network;
 use self::pipe::PipeInput;
 use self::printer::PlainPrinter;
 use self::seen_file::SeenFile;
 use self::session::Core;
+use self::target::{ConnectError, Target};
 use self::tty::TtyInput;
 
 /// What the command line says.

@@ -3,66 +3,32 @@
 //! One reader thread per connection hands over frames; the input hands over
 //! what the person asks for; both through one bounded queue. Nothing but this
 //! thread writes to the socket or touches the core. It prints, it keeps the
-//! [`View`] up to date, it connects again after an outage.
+//! `View` up to date, it connects again after an outage.
 
-use std::io::{self, BufReader};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
-use super::ending::{End, unreachable_because};
+use super::ending::End;
 use super::printer::{Line, Printer};
 use super::seen_file::SeenFile;
 use super::session::{Answer, Ask, Core, Effect};
+use super::target::{ConnectError, Target};
 use super::text::lower_first;
+use super::transport::Transport;
 use super::view::View;
 use super::wire;
 
 /// The pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// A server that does not take a connection within this is not reachable.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// A server that takes no bytes for so long is as good as gone.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// So many events may wait for the network thread; then their makers wait.
 const QUEUE: usize = 1_024;
 /// So many events are handled before their effects are carried out together.
 const BATCH: usize = 256;
-
-/// Where the server is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// An IP address or a host name.
-    pub host: String,
-    /// The TCP port.
-    pub port: u16,
-}
-
-/// Why there is no connection; reads as a sentence.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Nobody answers at that address.
-    #[error(
-        "Cannot reach {host} port {port}: {}. \
-         Check the address, and that a ChatServer is running there.",
-        unreachable_because(.source)
-    )]
-    Unreachable {
-        /// The host as given.
-        host: String,
-        /// The port as given.
-        port: u16,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// This machine is at its limits.
-    #[error("This machine cannot start another thread: {0}.")]
-    Thread(#[from] io::Error),
-}
 
 /// The input's end of the network thread.
 pub struct Network {
@@ -108,6 +74,7 @@ impl Network {
             taken: 0,
             shown_version: None,
             blind: false,
+            told: None,
         };
         worker.connect()?;
         let thread = thread::Builder::new().name("network".to_owned());
@@ -147,7 +114,7 @@ struct Worker {
     answer: mpsc::Sender<Answer>,
     /// Cloned into each reader.
     events: SyncSender<Event>,
-    connection: Option<TcpStream>,
+    connection: Option<Transport>,
     /// The number of the current connection; a late event of an earlier one
     /// carries another.
     connections: u64,
@@ -162,6 +129,8 @@ struct Worker {
     /// Nobody sees what is printed any more: messages are left to the next
     /// login.
     blind: bool,
+    /// Why the server was not trusted, as the person was told in this outage.
+    told: Option<String>,
 }
 
 impl Worker {
@@ -239,33 +208,44 @@ impl Worker {
         if let Err(e) = self.connect() {
             log::debug!(target: "client", "not connected: err={e}");
             self.next_attempt = Instant::now() + self.backoff.next(by_chance());
+            self.tell_of_distrust(&e);
             // It comes after "Login failed:".
             self.core.on_unreachable(&lower_first(&e.to_string()), Instant::now());
         }
     }
 
     fn connect(&mut self) -> Result<(), ConnectError> {
-        let Target { host, port } = &self.target;
-        let unreachable =
-            |source| ConnectError::Unreachable { host: host.clone(), port: *port, source };
-        let stream = open(&self.target).map_err(unreachable)?;
-        let reading = stream.try_clone().map_err(unreachable)?;
+        let transport = Transport::open(&self.target)?;
         self.connections += 1;
         self.heard = false;
         let (connection, events) = (self.connections, self.events.clone());
+        let reading = transport.reader().map_err(|e| self.target.unreachable(e))?;
         let thread = thread::Builder::new().name("reader".to_owned());
         thread.spawn(move || read(reading, connection, &events))?;
-        self.connection = Some(stream);
+        self.connection = Some(transport);
+        self.told = None;
         self.core.on_connected(Instant::now());
         Ok(())
     }
 
+    /// An outage ends by itself, but a certificate that is not right stays so
+    /// until somebody does something.
+    fn tell_of_distrust(&mut self, error: &ConnectError) {
+        let ConnectError::NoTls { source, .. } = error else { return };
+        if !source.is_distrust() || !self.core.is_logged_in() {
+            return;
+        }
+        let text = format!("{error} Trying again...");
+        if self.told.as_ref() != Some(&text) {
+            self.print(&[Line::problem(text.clone())]);
+            self.told = Some(text);
+        }
+    }
+
     /// `closed`: by the server, in good order.
     fn disconnect(&mut self, reason: &str, closed: bool) {
-        if let Some(stream) = self.connection.take()
-            && let Err(e) = stream.shutdown(Shutdown::Both)
-        {
-            log::debug!(target: "client", "the connection was closed already: err={e}");
+        if let Some(transport) = self.connection.take() {
+            transport.close();
         }
         // Events of the connection that ended are late from now on.
         self.connections += 1;
@@ -302,9 +282,9 @@ impl Worker {
             }
             let warning = self.seen.remember(&shown);
             self.warn(warning);
-            if let Some(stream) = &mut self.connection
+            if let Some(transport) = &mut self.connection
                 && !frames.is_empty()
-                && let Err(e) = wire::write_frames(stream, &frames)
+                && let Err(e) = transport.write(&frames)
             {
                 let end = End::from(&e);
                 hang_up.get_or_insert(end.explain(&self.target, self.heard));
@@ -361,22 +341,7 @@ fn by_chance() -> f64 {
     f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX)
 }
 
-fn open(target: &Target) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in (target.host.as_str(), target.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
-                return Ok(stream);
-            }
-            Err(e) => last = e,
-        }
-    }
-    Err(last)
-}
-
-fn read(stream: TcpStream, connection: u64, events: &SyncSender<Event>) {
+fn read(stream: impl Read, connection: u64, events: &SyncSender<Event>) {
     let mut stream = BufReader::new(stream);
     loop {
         let event = match wire::read_frame(&mut stream) {

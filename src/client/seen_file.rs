@@ -14,8 +14,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::network::Target;
 use super::session::seen::{MessageKey, REMEMBERED};
+use super::target::Target;
 
 /// A file of so many messages is cut to the newest [`REMEMBERED`].
 const MAX_MESSAGES: usize = 2 * REMEMBERED;

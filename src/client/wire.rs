@@ -1,7 +1,7 @@
 //! The framed dialect on the client's side: a 4-byte big-endian length, then
 //! that many bytes of JSON, over a blocking stream.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 /// The most that the client sends in one frame: the server's default limit.
 pub const MAX_SENT_BYTES: usize = 65_536;
@@ -15,17 +15,24 @@ pub fn append_frame(out: &mut Vec<u8>, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// Writes what [`append_frame`] collected.
-pub fn write_frames(stream: &mut impl Write, frames: &[u8]) -> io::Result<()> {
-    stream.write_all(frames)?;
-    stream.flush()
+/// A length that no server sends, which are the first bytes of something else.
+#[derive(Debug, thiserror::Error)]
+#[error("a frame of {} bytes", u32::from_be_bytes(self.0))]
+pub struct NotFramed([u8; 4]);
+
+impl NotFramed {
+    /// Whether they begin a TLS record: an alert, or what else a server says
+    /// first.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.0, [0x15 | 0x16, 3, ..])
+    }
 }
 
 /// Reads one frame's payload; `None` where the stream ends between frames.
 ///
 /// # Errors
-/// `UnexpectedEof` in the middle of a frame, `InvalidData` for a length that
-/// no server sends, and what the stream reports.
+/// `UnexpectedEof` in the middle of a frame, `InvalidData` with [`NotFramed`]
+/// for a length that no server sends, and what the stream reports.
 pub fn read_frame(stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut header = [0; 4];
     let mut have = 0;
@@ -40,8 +47,7 @@ pub fn read_frame(stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     }
     let len = u32::from_be_bytes(header) as usize;
     if len == 0 || len > MAX_RECEIVED_BYTES {
-        let text = format!("a frame of {len} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, NotFramed(header)));
     }
     // `take` instead of a buffer of `len` bytes: memory grows with what really
     // comes, not with what a header promises.

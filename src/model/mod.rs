@@ -20,7 +20,7 @@ pub mod user;
 pub use claim::{Claim, ClaimOutcome, HeldClaim, ServerId, ServerRow};
 pub use group::{Group, GroupId, GroupMember, GroupRole};
 pub use limits::{Limit, Limits};
-pub use offline::{OfflineKey, OfflineOp, OfflinePage, OfflineRow, Pushed};
+pub use offline::{OfflineKey, OfflineOp, OfflinePage, OfflineRow, OfflineSize, Pushed};
 pub use store::{Store, StoreError};
 pub use token::{TOKEN_LIFETIME, TokenHash};
 pub use user::{Credentials, User, UserId, UserState};

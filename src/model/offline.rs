@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::UserId;
+use super::{UserId, store};
 
 /// One missed message as it is read back, oldest first by `row`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,50 @@ impl Pushed {
     }
 }
 
+/// How much waits for a recipient, or may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OfflineSize {
+    /// Messages.
+    pub rows: u32,
+    /// Bytes of their texts.
+    pub bytes: u64,
+}
+
+impl OfflineSize {
+    /// As much as can be.
+    pub const MAX: OfflineSize = OfflineSize { rows: u32::MAX, bytes: u64::MAX };
+
+    /// This and that, `MAX` at most.
+    #[must_use]
+    pub fn plus(self, other: OfflineSize) -> OfflineSize {
+        OfflineSize {
+            rows: self.rows.saturating_add(other.rows),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    /// What is left of this without that, nothing at least.
+    #[must_use]
+    pub fn minus(self, other: OfflineSize) -> OfflineSize {
+        OfflineSize {
+            rows: self.rows.saturating_sub(other.rows),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+
+    /// The lesser of both in each.
+    #[must_use]
+    pub fn min(self, other: OfflineSize) -> OfflineSize {
+        OfflineSize { rows: self.rows.min(other.rows), bytes: self.bytes.min(other.bytes) }
+    }
+
+    /// Whether there is room for that in this.
+    #[must_use]
+    pub fn holds(self, other: OfflineSize) -> bool {
+        self.rows >= other.rows && self.bytes >= other.bytes
+    }
+}
+
 /// What identifies a missed message.
 #[derive(Debug, Clone)]
 pub struct OfflineKey {
@@ -85,8 +129,6 @@ pub struct OfflineKey {
 /// So many messages that are too old go in one statement, so that no writer
 /// waits long for it.
 pub(super) const DROPPED_AT_ONCE: usize = 500;
-/// So many of those in one call, for whoever else the caller has to see to.
-pub(super) const DROPS_PER_CALL: usize = 20;
 
 /// One change to the table of missed messages. The single writer applies them
 /// in order, many to a transaction.
@@ -131,6 +173,23 @@ pub(super) fn within(max_bytes: usize, lengths: impl Iterator<Item = usize>) -> 
             *index == 0 || sum <= max_bytes
         })
         .count()
+}
+
+/// So many of those statements in one call, for whoever else the caller has to see to.
+const DROPS_PER_CALL: usize = 20;
+
+/// Deletes by small steps, each a transaction that says how many it deleted,
+/// until one finds nothing or a call has made as many as it may.
+pub(super) fn drop_in_steps(mut step: impl FnMut() -> store::Result<u64>) -> store::Result<u64> {
+    let mut dropped = 0;
+    for _ in 0..DROPS_PER_CALL {
+        let some = step()?;
+        dropped += some;
+        if some == 0 {
+            break;
+        }
+    }
+    Ok(dropped)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
-    OfflinePage, Pushed, ServerRow, TokenHash, User, UserId,
+    OfflinePage, OfflineSize, Pushed, ServerRow, TokenHash, User, UserId,
 };
 
 /// Why a call to a [`Store`] did not do what was asked.
@@ -219,8 +219,11 @@ pub trait Store: Send + Sync {
         max_rows: usize,
         max_bytes: usize,
     ) -> Result<OfflinePage>;
-    /// How many messages wait for this user, counted no further than `most`.
-    fn count_offline(&self, user: UserId, most: u32) -> Result<u32>;
+    /// How many messages wait for this user and how large their texts are
+    /// together, counted no further than some way beyond `most`: that far where
+    /// either is reached. Where `most` is any number of bytes those may be left
+    /// uncounted.
+    fn offline_size(&self, user: UserId, most: OfflineSize) -> Result<OfflineSize>;
     /// Which of these messages wait, in their order.
     fn are_offline(&self, messages: &[OfflineKey]) -> Result<Vec<bool>>;
     /// Deletes messages that were stored longer ago than this by the

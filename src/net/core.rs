@@ -22,6 +22,7 @@ use super::buffer_pool::BufferPool;
 use super::config::ReactorConfig;
 use super::connection::{Connection, Connections, Phase, ReadOutcome, Serial};
 use super::kept_inputs::KeptInputs;
+use super::log_budget::LogBudget;
 use super::memory::Unpublished;
 use super::outbound::Payload;
 use super::timers::Timers;
@@ -58,12 +59,24 @@ pub(super) struct Core {
     pub kept_inputs: KeptInputs,
     /// Set when the reactor was told to end: no more frames.
     pub shutdown_at: Option<Instant>,
-    /// When a PROXY header that nobody expected was last told at info.
-    pub stray_header_at: Option<Instant>,
+    /// What may be told at info.
+    pub telling: Telling,
     /// What the buffers hold beyond what the other reactors know.
     pub unpublished: Unpublished,
     /// What counts of them for the pool.
     pub counted_pool: usize,
+}
+
+/// What may be told at info of connections, by kind, so that none hides
+/// another.
+#[derive(Default)]
+pub(super) struct Telling {
+    /// Closed for what they sent in place of a PROXY header, or with it.
+    missing_headers: LogBudget,
+    /// A PROXY header that nobody expected.
+    pub stray_headers: LogBudget,
+    /// Closed for what they did not take.
+    slow: LogBudget,
 }
 
 impl Core {
@@ -85,7 +98,7 @@ impl Core {
             pool,
             kept_inputs: KeptInputs::default(),
             shutdown_at: None,
-            stray_header_at: None,
+            telling: Telling::default(),
             unpublished: Unpublished::default(),
             counted_pool: 0,
         }
@@ -316,14 +329,18 @@ impl Core {
         }
         let Phase::Closing { reason } = conn.phase else { return None };
         let (id, peer) = (conn.id, conn.peer);
-        match reason {
+        let told = match reason {
+            CloseReason::ProxyHeader(_) => self.telling.missing_headers.take(self.now),
             CloseReason::SlowReader { .. }
             | CloseReason::ShortOfMemory { .. }
-            | CloseReason::WriteStalled(_)
-            | CloseReason::ProxyHeader(_) => {
-                info!(target: "reactor", "conn={id} peer={peer} closed: {reason}");
+            | CloseReason::WriteStalled(_) => self.telling.slow.take(self.now),
+            _ => None,
+        };
+        match told {
+            Some(more) => {
+                info!(target: "reactor", "conn={id} peer={peer} closed: {reason}{more}");
             }
-            _ => debug!(target: "reactor", "conn={id} peer={peer} closed: {reason}"),
+            None => debug!(target: "reactor", "conn={id} peer={peer} closed: {reason}"),
         }
         conn.told_open.then_some((id, reason))
     }

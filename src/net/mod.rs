@@ -25,6 +25,7 @@ mod inbound;
 pub mod io;
 mod kept_inputs;
 mod lingering;
+mod log_budget;
 pub mod memory;
 mod opening;
 mod outbound;

@@ -20,10 +20,6 @@ use super::core::Core;
 use super::proxy_header::{self, Parsed, ProxyHeaderError};
 use super::{CloseReason, ConnId};
 
-/// Of headers that nobody expects one is told at info in this time, so that
-/// nobody fills the log by sending them.
-const STRAY_HEADERS_EVERY: Duration = Duration::from_secs(60);
-
 /// What has come of a connection's PROXY header.
 pub(super) enum Introduction {
     Incomplete,
@@ -124,11 +120,11 @@ impl Core {
             Some(_) => "which is not among --trusted-proxies",
             None => "but --proxy-protocol is off",
         };
-        if self.stray_header_at.is_some_and(|at| self.now < at + STRAY_HEADERS_EVERY) {
-            debug!(target: "reactor", "conn={id} a PROXY header from peer={peer}, {why}");
-        } else {
-            info!(target: "reactor", "conn={id} a PROXY header from peer={peer}, {why}");
-            self.stray_header_at = Some(self.now);
+        match self.telling.stray_headers.take(self.now) {
+            Some(more) => {
+                info!(target: "reactor", "conn={id} a PROXY header from peer={peer}, {why}{more}");
+            }
+            None => debug!(target: "reactor", "conn={id} a PROXY header from peer={peer}, {why}"),
         }
     }
 }

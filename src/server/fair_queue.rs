@@ -2,8 +2,14 @@
 //! key in order, keys in turn. Where it is full the one who has the most in it
 //! loses the newest, so that nobody fills it for the others.
 //!
-//! Thread: any may push, without blocking; [`FairQueue::pop`] waits. One lock,
-//! a leaf, held for a few instructions.
+//! There are two ranks, each with a bound of its own. The second has every
+//! fourth turn while anybody of the first waits, and no more than its number
+//! of items is in work at once: whoever is of it may be many and slow, and
+//! neither starves nor is in the way.
+//!
+//! Thread: any may push, without blocking; [`FairQueue::serve`] waits. One
+//! lock, a leaf, held for a few instructions, and in a queue that is full for a
+//! look at its keys.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -11,19 +17,49 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 const NEVER_POISONED: &str = "a panic ends the process";
 
+/// The second rank has one turn in so many.
+const SECOND_EVERY: u32 = 4;
+
+/// Who is served before whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rank {
+    First,
+    Second,
+}
+
+/// How much of the second rank there may be.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SecondRank {
+    /// How many may wait.
+    pub capacity: usize,
+    /// How many may be in work at once.
+    pub at_once: usize,
+}
+
 /// See the head of this file.
 pub(super) struct FairQueue<K, T> {
-    capacity: usize,
     state: Mutex<State<K, T>>,
     pushed: Condvar,
 }
 
 struct State<K, T> {
+    first: Line<K, T>,
+    second: Line<K, T>,
+    /// Turns of the first rank since the last one of the second.
+    first_turns: u32,
+    at_once: usize,
+    /// Items of the second rank that are in work.
+    in_work: usize,
+    closed: bool,
+}
+
+/// One rank.
+struct Line<K, T> {
+    capacity: usize,
     waiting: HashMap<K, VecDeque<T>>,
     /// Every key of `waiting` once, the next one first.
     turns: VecDeque<K>,
     len: usize,
-    closed: bool,
 }
 
 /// What a push came to.
@@ -38,41 +74,49 @@ pub(super) enum Pushed<T> {
 }
 
 impl<K: Hash + Eq + Clone, T> FairQueue<K, T> {
-    pub fn new(capacity: usize) -> Self {
-        let state =
-            State { waiting: HashMap::new(), turns: VecDeque::new(), len: 0, closed: false };
-        FairQueue { capacity, state: Mutex::new(state), pushed: Condvar::new() }
+    /// For so many items of the first rank, and of the second as it says.
+    pub fn new(capacity: usize, second: SecondRank) -> Self {
+        let state = State {
+            first: Line::new(capacity),
+            second: Line::new(second.capacity),
+            first_turns: 0,
+            at_once: second.at_once,
+            in_work: 0,
+            closed: false,
+        };
+        FairQueue { state: Mutex::new(state), pushed: Condvar::new() }
     }
 
     /// Queues an item behind those of its key.
-    pub fn push(&self, key: K, item: T) -> Pushed<T> {
+    pub fn push(&self, rank: Rank, key: K, item: T) -> Pushed<T> {
         let mut state = self.state();
         if state.closed {
             return Pushed::Refused(item);
         }
-        let outcome = if state.len < self.capacity {
-            state.add(key, item);
-            Pushed::Queued
-        } else {
-            match state.newest_of_the_longest(&key) {
-                Some(other) => {
-                    state.add(key, item);
-                    return Pushed::Instead(other);
-                }
-                None => return Pushed::Refused(item),
-            }
-        };
+        let outcome = state.line(rank).push(key, item);
         drop(state);
-        self.pushed.notify_one();
+        if matches!(outcome, Pushed::Queued) {
+            self.pushed.notify_one();
+        }
         outcome
     }
 
-    /// Waits for the next item; `None` once closed and empty.
-    pub fn pop(&self) -> Option<T> {
+    /// Does `work` for one item after the other, until the queue is closed and
+    /// empty.
+    pub fn serve(&self, mut work: impl FnMut(T)) {
+        while let Some((rank, item)) = self.take() {
+            work(item);
+            if rank == Rank::Second {
+                self.done();
+            }
+        }
+    }
+
+    fn take(&self) -> Option<(Rank, T)> {
         let mut state = self.state();
         loop {
-            if let Some(item) = state.next() {
-                return Some(item);
+            if let Some(next) = state.next() {
+                return Some(next);
             }
             if state.closed {
                 return None;
@@ -81,7 +125,19 @@ impl<K: Hash + Eq + Clone, T> FairQueue<K, T> {
         }
     }
 
-    /// Takes no more; what waits is still to be had.
+    /// An item of the second rank is no longer in work.
+    fn done(&self) {
+        let mut state = self.state();
+        state.in_work -= 1;
+        let wake = state.second.len > 0;
+        drop(state);
+        if wake {
+            // This thread's next turn may be one of the first rank.
+            self.pushed.notify_one();
+        }
+    }
+
+    /// Takes no more; what waits is still served.
     pub fn close(&self) {
         self.state().closed = true;
         self.pushed.notify_all();
@@ -93,6 +149,59 @@ impl<K: Hash + Eq + Clone, T> FairQueue<K, T> {
 }
 
 impl<K: Hash + Eq + Clone, T> State<K, T> {
+    fn line(&mut self, rank: Rank) -> &mut Line<K, T> {
+        match rank {
+            Rank::First => &mut self.first,
+            Rank::Second => &mut self.second,
+        }
+    }
+
+    fn next(&mut self) -> Option<(Rank, T)> {
+        // At the end nobody is in the way of anybody any more.
+        let may_second = self.in_work < self.at_once || self.closed;
+        let is_seconds_turn = self.first_turns + 1 >= SECOND_EVERY;
+        let ranks = match is_seconds_turn {
+            true => [Rank::Second, Rank::First],
+            false => [Rank::First, Rank::Second],
+        };
+        for rank in ranks {
+            if rank == Rank::Second && !may_second {
+                continue;
+            }
+            if let Some(item) = self.line(rank).next() {
+                match rank {
+                    Rank::First => self.first_turns = (self.first_turns + 1).min(SECOND_EVERY),
+                    Rank::Second => {
+                        self.first_turns = 0;
+                        self.in_work += 1;
+                    }
+                }
+                return Some((rank, item));
+            }
+        }
+        None
+    }
+}
+
+impl<K: Hash + Eq + Clone, T> Line<K, T> {
+    fn new(capacity: usize) -> Self {
+        Line { capacity, waiting: HashMap::new(), turns: VecDeque::new(), len: 0 }
+    }
+
+    fn push(&mut self, key: K, item: T) -> Pushed<T> {
+        if self.len < self.capacity {
+            self.add(key, item);
+            return Pushed::Queued;
+        }
+        match self.newest_of_the_longest(&key) {
+            Some(other) => {
+                self.add(key, item);
+                Pushed::Instead(other)
+            }
+            None => Pushed::Refused(item),
+        }
+    }
+
     fn add(&mut self, key: K, item: T) {
         self.len += 1;
         match self.waiting.get_mut(&key) {
@@ -132,40 +241,5 @@ impl<K: Hash + Eq + Clone, T> State<K, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_take_turns_and_each_keeps_its_order() {
-        let queue = FairQueue::new(10);
-        for item in ["a1", "a2", "a3", "b1", "c1", "c2"] {
-            assert_eq!(queue.push(item.as_bytes()[0], item), Pushed::Queued);
-        }
-        queue.close();
-        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
-        assert_eq!(order, ["a1", "b1", "c1", "a2", "c2", "a3"]);
-    }
-
-    #[test]
-    fn who_fills_the_queue_makes_room_for_a_newcomer() {
-        let queue = FairQueue::new(3);
-        for item in ["a1", "a2", "a3"] {
-            queue.push('a', item);
-        }
-        assert_eq!(queue.push('a', "a4"), Pushed::Refused("a4"));
-        assert_eq!(queue.push('b', "b1"), Pushed::Instead("a3"));
-        assert_eq!(queue.push('b', "b2"), Pushed::Refused("b2"), "they have the same then");
-        assert_eq!([queue.pop(), queue.pop(), queue.pop()], [Some("a1"), Some("b1"), Some("a2")]);
-    }
-
-    #[test]
-    fn whoever_waits_hears_of_an_item_and_of_the_end() {
-        let queue = std::sync::Arc::new(FairQueue::new(1));
-        let waiting = queue.clone();
-        let thread = std::thread::spawn(move || [waiting.pop(), waiting.pop()]);
-        assert_eq!(queue.push(1, "x"), Pushed::Queued);
-        queue.close();
-        assert_eq!(thread.join().unwrap(), [Some("x"), None]);
-        assert_eq!(queue.push(1, "y"), Pushed::Refused("y"));
-    }
-}
+#[path = "fair_queue_tests.rs"]
+mod tests;

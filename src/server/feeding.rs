@@ -92,21 +92,23 @@ impl Gateway {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         peer.taken_to = offset;
         let Some(feed) = peer.feed.as_mut() else { return };
+        let user = feed.identity.user;
         let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
         let delivered = feed.written(offset);
         let deletions = feed.take_deletions();
-        self.service.confirmed(login, delivered, deletions);
+        self.service.confirmed(user, login, delivered, deletions);
     }
 
     /// The client has handled so many messages since its login.
     pub(super) fn acknowledged(&mut self, io: &mut Io<'_>, conn: ConnId, count: u64) {
         let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
+        let user = feed.identity.user;
         let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
         let before = feed.unconfirmed_count();
         let delivered = feed.acknowledged(count);
         let has_confirmed = feed.unconfirmed_count() < before;
         let deletions = feed.take_deletions();
-        self.service.confirmed(login, delivered, deletions);
+        self.service.confirmed(user, login, delivered, deletions);
         if has_confirmed && let Some(peer) = self.peers.get_mut(&conn) {
             // Owed to what it was sent, not a request of its own.
             self.pace.give_back(&mut peer.pace);
@@ -134,8 +136,8 @@ impl Gateway {
     pub(super) fn deleted(&mut self, io: &mut Io<'_>, login: LoginId) {
         if let Some(feed) = self.feed_of(login) {
             feed.deleted();
-            let deletions = feed.take_deletions();
-            self.service.confirmed(login, Vec::new(), deletions);
+            let (user, deletions) = (feed.identity.user, feed.take_deletions());
+            self.service.confirmed(user, login, Vec::new(), deletions);
             self.catch_up(io, conn_id(login.session));
         }
     }
@@ -254,7 +256,7 @@ impl Gateway {
                     debug!(target: "gateway", "conn={conn} closing, a log-out is not answered");
                 }
                 peer.asked_at = io.now();
-                self.anonymous(io, conn);
+                self.waits(io, conn);
                 self.watch_login(io, conn);
                 io.resume(conn);
                 self.finish_if_answered(io, conn);

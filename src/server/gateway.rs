@@ -7,7 +7,7 @@
 //! the connection's end or log-out, or when a login comes back to a
 //! connection that is gone.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use log::debug;
 
 use super::admission::Admission;
+use super::lobby::Lobby;
 use super::pace::PaceLimits;
 use super::peer::{Peer, conn_id};
 use super::pools::Pools;
@@ -37,10 +38,7 @@ pub(super) struct Gateway {
     pub(super) peers: HashMap<ConnId, Peer>,
     pub(super) admission: Arc<Admission>,
     pub(super) pace: PaceLimits,
-    /// Connections on which nobody is logged in, the oldest first.
-    pub(super) anonymous: BTreeSet<NonZeroU64>,
-    /// How many of them there may be; 0 for any number.
-    pub(super) max_anonymous: usize,
+    pub(super) lobby: Lobby,
     stopping: bool,
 }
 
@@ -89,8 +87,7 @@ impl Gateway {
             peers: HashMap::new(),
             admission,
             pace,
-            anonymous: BTreeSet::new(),
-            max_anonymous,
+            lobby: Lobby::new(max_anonymous),
             stopping: false,
         }
     }
@@ -100,6 +97,7 @@ impl Gateway {
     pub(super) fn apply(&mut self, io: &mut Io<'_>, conn: ConnId, effects: Effects) -> Flow {
         let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
         peer.awaiting += effects.awaiting;
+        self.pace.charge_copies(&mut peer.pace, effects.copies, io.now());
         let mut end = None;
         for reply in &effects.replies {
             end = io.send(conn, reply);
@@ -145,7 +143,7 @@ impl Handler for Gateway {
         let Some(welcome) = self.admit(io, conn, peer) else { return };
         self.peers.insert(conn, Peer { welcome, ..Peer::new(conn, peer, io.now()) });
         self.watch_login(io, conn);
-        self.anonymous(io, conn);
+        self.waits(io, conn);
         self.finish_if_answered(io, conn);
     }
 
@@ -176,7 +174,7 @@ impl Handler for Gateway {
     fn on_close(&mut self, _io: &mut Io<'_>, conn: ConnId, reason: &CloseReason) {
         let Some(peer) = self.peers.remove(&conn) else { return };
         self.admission.leave(peer.address.ip());
-        self.anonymous.remove(&conn.serial);
+        self.lobby.leave(conn.serial);
         debug!(target: "gateway", "conn={conn} ended: {reason}");
         self.end_login(conn, peer);
     }
@@ -192,6 +190,7 @@ impl Handler for Gateway {
                     if io.send(conn, &reply).is_none() {
                         debug!(target: "gateway", "conn={conn} closing, a settlement is not sent");
                     }
+                    self.waits(io, conn);
                     self.finish_if_answered(io, conn);
                 }
             }

@@ -10,8 +10,10 @@ use log::debug;
 use super::admission::Admitted;
 use super::gateway::{Gateway, Timer, timer_key};
 use super::pace::TooFast;
+use super::peer::Peer;
 use crate::net::{CloseReason, ConnId, Flow, Io};
 use crate::protocol::{Errno, Refusal, reply};
+use crate::service::throttle::Source;
 
 /// Pauses are of so many lengths, the longest half as long again.
 const SPREAD: u64 = 64;
@@ -40,24 +42,18 @@ impl Gateway {
         }
     }
 
-    /// Nobody is logged in on this connection (any more). Where that is so on
-    /// too many the oldest of them gives way, so that those who only wait keep
-    /// nobody out who comes to log in.
-    pub(super) fn anonymous(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        self.anonymous.insert(conn.serial);
-        if self.max_anonymous == 0 || self.anonymous.len() <= self.max_anonymous {
-            return;
+    /// Notes that a connection only waits, if nobody is logged in on it and it
+    /// has nothing under way.
+    pub(super) fn waits(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let idle = |peer: &&Peer| peer.feed.is_none() && peer.is_answered();
+        let Some(peer) = self.peers.get(&conn).filter(idle) else { return };
+        let source = Source::of(peer.address.ip());
+        if let Some(serial) = self.lobby.enter(conn.serial, source) {
+            let longest = ConnId { serial, ..conn };
+            debug!(target: "gateway", "conn={longest} gives way: too many are not logged in");
+            let why = "too many connections wait to log in: try again in a moment";
+            self.turn_away(io, longest, why);
         }
-        let idle = self.anonymous.iter().copied().find(|serial| {
-            let oldest = ConnId { serial: *serial, ..conn };
-            // One whose request a pool has is not only waiting.
-            self.peers.get(&oldest).is_some_and(|peer| peer.is_answered())
-        });
-        let Some(serial) = idle else { return };
-        self.anonymous.remove(&serial);
-        let oldest = ConnId { serial, ..conn };
-        debug!(target: "gateway", "conn={oldest} gives way: too many are not logged in");
-        self.turn_away(io, oldest, "too many connections wait to log in: try again in a moment");
     }
 
     /// Closes a connection, with an ERROR_MSG where it has said how it speaks.

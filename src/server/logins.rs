@@ -100,7 +100,7 @@ impl Gateway {
         login: LoggedIn,
         end: Option<u64>,
     ) {
-        self.anonymous.remove(&conn.serial);
+        self.lobby.leave(conn.serial);
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         let claim = login.identity.claim.number;
         if peer.revoked.as_ref().is_some_and(|revoked| revoked.claim == claim) {

@@ -18,6 +18,7 @@ mod fair_queue;
 mod feeding;
 mod gateway;
 mod limits;
+mod lobby;
 mod logins;
 mod main_reactor;
 mod pace;
@@ -42,7 +43,7 @@ use crate::bus::Bus;
 use crate::config::{Config, Database};
 use crate::model::Store;
 use crate::net::{BufferMemory, Reactor, ReactorConfig, ReactorHandle};
-use crate::service::claims::{Event, Start};
+use crate::service::claims::Event;
 use crate::service::inbound::Inbound;
 use crate::service::throttle::TryLimits;
 use crate::service::{
@@ -99,8 +100,6 @@ impl Server {
         let store: Arc<dyn Store> = startup::open_store(config, deadline)?;
         let bus: Arc<dyn Bus> = startup::open_bus(config, &id, deadline)?;
         let epoch = random_positive();
-        let known = store.servers().map_err(StartError::from_store)?;
-        let former_life = known.iter().any(|row| *row.id == *id);
         let freed = store.start_server(&id, epoch).map_err(StartError::from_store)?;
         if freed > 0 {
             info!(target: "claims", "{freed} users of a former life of this server set offline");
@@ -123,12 +122,12 @@ impl Server {
                 address_login_failures: config.address_login_failures,
                 registrations: config.registrations,
             },
-            max_offline: config.max_offline,
+            max_offline: config.max_offline(),
             offline_age: config.offline_age(),
             limits: config.limits(),
         };
         let service = Service::new(settings, epoch, store, bus.clone());
-        let server = Server::start_threads(config, address, socket, service, bus, former_life)
+        let server = Server::start_threads(config, address, socket, service, bus)
             .map_err(StartError::System)?;
         let reactors = server.reactors.len();
         info!(target: "server", "serving on {address} ({reactors} reactors), id {id}");
@@ -141,7 +140,6 @@ impl Server {
         socket: socket2::Socket,
         service: Arc<Service>,
         bus: Arc<dyn Bus>,
-        former_life: bool,
     ) -> std::io::Result<Server> {
         let mut reactors = Vec::new();
         let mut handles = Vec::new();
@@ -176,8 +174,7 @@ impl Server {
         let watching_threads = vec![
             spawn("claims", {
                 let service = service.clone();
-                let start = Start { former_life, joined };
-                move || claims::run(&service, &claims_events, start)
+                move || claims::run(&service, &claims_events, joined)
             })?,
             spawn("overdue", {
                 let service = service.clone();

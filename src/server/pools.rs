@@ -1,26 +1,29 @@
 //! The threads that may block: workers for the database, and a small pool for
-//! password hashes, each behind a bounded queue; in that for passwords each
-//! address waits behind its own.
+//! password hashes, each behind a bounded queue in which everybody waits behind
+//! their own: a user behind that user's, a stranger behind the address's.
 //!
 //! Thread: "worker-N" and "password-N"; [`Pools::submit`] is safe to call from
 //! any thread and never blocks.
 
 use std::io;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
 use log::error;
 
-use super::fair_queue::{FairQueue, Pushed};
+use super::fair_queue::{FairQueue, Pushed, Rank, SecondRank};
 use super::requests::{REQUEST_TIMEOUT, too_late};
-use crate::model::{Pushed as PushedMessages, UserId};
+use crate::model::{Pushed as PushedMessages, StoreError, UserId};
 use crate::protocol::{Errno, Refusal};
 use crate::service::throttle::Source;
-use crate::service::{Effects, Granted, Handled, Lane, LoginId, Place, Post, Service, Session};
+use crate::service::{
+    Effects, End, Ended, Granted, Handled, Lane, LoginId, Place, Post, Service, Session,
+};
 
-/// How many requests may wait for each worker.
+/// How many requests of users may wait for each worker, and how many of
+/// strangers. Those are paused while they wait; a refusal would let them go on
+/// to their next request at once.
 const QUEUE_PER_WORKER: usize = 1024;
 /// How many logins and registrations may wait for each password thread: some
 /// two seconds' worth.
@@ -40,11 +43,32 @@ pub(super) enum Job {
     ReadPage { login: LoginId, user: UserId, pushed: Box<PushedMessages> },
 }
 
+/// Whose turn it is with the workers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Asker {
+    User(UserId),
+    /// Not logged in; logins are of them.
+    Stranger(Source),
+}
+
+impl Job {
+    /// Users come first: logins may be many, and each reads much.
+    fn asker(&self) -> (Rank, Asker) {
+        let session = match self {
+            Job::ReadPage { user, .. } => return (Rank::First, Asker::User(*user)),
+            Job::Request { session, .. } | Job::FinishLogin { session, .. } => session,
+        };
+        match &session.identity {
+            Some(identity) => (Rank::First, Asker::User(identity.user)),
+            None => (Rank::Second, Asker::Stranger(Source::of(session.peer.ip()))),
+        }
+    }
+}
+
 /// Both pools.
 pub(super) struct Pools {
     service: Arc<Service>,
-    /// `None` once stopped.
-    workers: RwLock<Option<Sender<Job>>>,
+    workers: Arc<FairQueue<Asker, Job>>,
     hashers: Arc<FairQueue<Source, Job>>,
     hash_threads: u32,
     /// When those may come back who found the queue for passwords full: one
@@ -64,21 +88,28 @@ impl Pools {
             threads.push(std::thread::Builder::new().name(name).spawn(work)?);
             Ok(())
         };
-        let (sender, jobs) = bounded::<Job>(usize::from(workers) * QUEUE_PER_WORKER);
+        let count = usize::from(workers);
+        let strangers = SecondRank {
+            capacity: count * QUEUE_PER_WORKER,
+            // What they ask for may take long: one worker is for users.
+            at_once: count.saturating_sub(1).max(1),
+        };
+        let jobs = Arc::new(FairQueue::new(count * QUEUE_PER_WORKER, strangers));
         for number in 0..workers {
             let (worker, jobs) = (Worker { service: service.clone() }, jobs.clone());
-            let work = move || jobs.iter().for_each(|job| worker.run(job));
+            let work = move || jobs.serve(|job| worker.run(job));
             spawn(format!("worker-{number}"), Box::new(work))?;
         }
-        let queue = Arc::new(FairQueue::new(usize::from(hashers) * QUEUE_PER_HASHER));
+        let capacity = usize::from(hashers) * QUEUE_PER_HASHER;
+        let queue = Arc::new(FairQueue::new(capacity, SecondRank::default()));
         for number in 0..hashers {
             let (worker, queue) = (Worker { service: service.clone() }, queue.clone());
-            let work = move || std::iter::from_fn(|| queue.pop()).for_each(|job| worker.run(job));
+            let work = move || queue.serve(|job| worker.run(job));
             spawn(format!("password-{number}"), Box::new(work))?;
         }
         let pools = Pools {
             service: service.clone(),
-            workers: RwLock::new(Some(sender)),
+            workers: jobs,
             hashers: queue,
             hash_threads: hashers.into(),
             next_turn: Mutex::default(),
@@ -89,25 +120,24 @@ impl Pools {
     /// Queues a job; gives it back where the queue is full or the pool has
     /// stopped.
     pub fn submit(&self, lane: Lane, job: Job) -> Result<(), Job> {
-        match (lane, job) {
+        let pushed = match (lane, job) {
             (Lane::Password, Job::Request { session, payload, submitted }) => {
                 let source = Source::of(session.peer.ip());
-                match self.hashers.push(source, Job::Request { session, payload, submitted }) {
-                    Pushed::Queued => Ok(()),
-                    Pushed::Instead(job) => {
-                        self.give_up(job);
-                        Ok(())
-                    }
-                    Pushed::Refused(job) => Err(job),
-                }
+                let job = Job::Request { session, payload, submitted };
+                self.hashers.push(Rank::First, source, job)
             }
             (_, job) => {
-                let workers = self.workers.read().expect(NEVER_POISONED);
-                let Some(workers) = workers.as_ref() else { return Err(job) };
-                workers.try_send(job).map_err(|refused| match refused {
-                    TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
-                })
+                let (rank, asker) = job.asker();
+                self.workers.push(rank, asker, job)
             }
+        };
+        match pushed {
+            Pushed::Queued => Ok(()),
+            Pushed::Instead(job) => {
+                self.give_up(lane, job);
+                Ok(())
+            }
+            Pushed::Refused(job) => Err(job),
         }
     }
 
@@ -128,15 +158,28 @@ impl Pools {
     }
 
     /// A job that had to make room.
-    fn give_up(&self, job: Job) {
-        let Job::Request { session, payload, .. } = job else { return };
-        let effects = self.service.refuse(&payload, &self.refusal(Lane::Password));
-        self.service.tell(session.id, Post::Done { session, effects });
+    fn give_up(&self, lane: Lane, job: Job) {
+        match job {
+            Job::Request { session, payload, .. } => {
+                let effects = self.service.refuse(&payload, &self.refusal(lane));
+                self.service.tell(session.id, Post::Done { session, effects });
+            }
+            Job::FinishLogin { session, granted } => {
+                let end = End::default();
+                self.service.end_session(session.id, &granted.identity, Ended::default(), end);
+                let effects = Effects::login_refused(granted.seq, &self.refusal(lane));
+                self.service.tell(session.id, Post::Done { session, effects });
+            }
+            Job::ReadPage { login, .. } => {
+                let busy = StoreError::Unavailable("too many wait for the workers".to_owned());
+                self.service.tell(login.session, Post::Page { login, nudges: 0, page: Err(busy) });
+            }
+        }
     }
 
     /// Lets the threads end once their queues are empty.
     pub fn stop(&self) {
-        *self.workers.write().expect(NEVER_POISONED) = None;
+        self.workers.close();
         self.hashers.close();
     }
 }

@@ -57,6 +57,7 @@ impl Gateway {
         let job = Job::Request { session, payload: payload.clone(), submitted: Instant::now() };
         let Err(Job::Request { session, payload, .. }) = self.pools.submit(lane, job) else {
             peer.pending = Some(Pending { payload, given_up: false });
+            self.lobby.leave(conn.serial);
             self.watch_request(io, conn);
             return Flow::Pause;
         };
@@ -99,6 +100,7 @@ impl Gateway {
                 io.resume(conn);
             }
         }
+        self.waits(io, conn);
         self.finish_if_answered(io, conn);
     }
 

@@ -8,11 +8,12 @@ use log::error;
 
 use super::effects::Effects;
 use super::feed::Ended;
+use super::password::Passwords;
 use super::registry::NEVER_POISONED;
 use super::releaser::Release;
 use super::router::{Context, Handled};
 use super::session::{Identity, LoginId, Session, SessionId};
-use super::{Change, Service, password, store_refusal, token};
+use super::{Change, Service, store_refusal, token};
 use crate::bus::Presence;
 use crate::model::{Claim, Credentials, TokenHash, UserId};
 use crate::protocol::reply::{self, Registered};
@@ -47,7 +48,7 @@ impl Service {
     ) -> Result<Handled, Refusal> {
         let peer = context.peer;
         self.throttle.registered(peer.ip(), Instant::now());
-        let hash = password::hash(password).map_err(|err| {
+        let hash = self.passwords.hash(password).map_err(|err| {
             error!(target: "account", "{err}");
             store_refusal(&crate::model::StoreError::Internal(err))
         })?;
@@ -107,10 +108,15 @@ impl Service {
             (Ok(_), Proof::Token(_)) => {}
             (Err(refusal), proof) if refusal.errno == Errno::WrongOrTaken => {
                 let by = match proof {
-                    Proof::Password(_) => "password",
+                    Proof::Password(_) => {
+                        self.throttle.login_failed(peer.ip(), account, Instant::now());
+                        "password"
+                    }
+                    // Not to be guessed, and not refused by a count either:
+                    // whoever has many wrong ones must not keep its
+                    // neighbours' passwords out.
                     Proof::Token(_) => "token",
                 };
-                self.throttle.login_failed(peer.ip(), account, Instant::now());
                 let line = format_args!("login failed {account} peer={peer} by={by}");
                 self.throttle.audit(peer.ip(), line);
             }
@@ -160,10 +166,12 @@ impl Service {
                 return Err(Refusal::malformed("id is missing: a token goes with an id"));
             }
             (Proof::Password(password), Account::Id(id)) => {
-                check_password(password, self.store.credentials_by_id(*id).map_err(unavailable)?)
+                let found = self.store.credentials_by_id(*id).map_err(unavailable)?;
+                check_password(&self.passwords, password, found)
             }
             (Proof::Password(password), Account::Name(name)) => {
-                check_password(password, self.store.credentials_by_name(name).map_err(unavailable)?)
+                let found = self.store.credentials_by_name(name).map_err(unavailable)?;
+                check_password(&self.passwords, password, found)
             }
         }?;
         Ok(Proved { user: credentials.id, name: credentials.name.into(), token: None })
@@ -180,7 +188,8 @@ impl Service {
             unconfirmed
         });
         if !deletions.is_empty() {
-            self.writer.delete(LoginId { session, claim: identity.claim.number }, deletions);
+            let login = LoginId { session, claim: identity.claim.number };
+            self.writer.delete(user, login, deletions);
         }
         let flush = self.registry.with(user, |slot| slot.session.is_none() && slot.end_waits());
         if flush {
@@ -190,7 +199,7 @@ impl Service {
             // The stop lets go of all claims at once, after all is stored.
             self.ended_in_stop.lock().expect(NEVER_POISONED).push((user, identity.claim.clone()));
             if let Some(then) = end.then {
-                self.writer.after_all(then);
+                self.writer.after_all_for(user, then);
             }
             return;
         }
@@ -202,7 +211,7 @@ impl Service {
             false => (None, None, end.then),
         };
         let release = Release { user, claim, token, then: after_release };
-        self.writer.after_all(move || {
+        self.writer.after_all_for(user, move || {
             if let Some(then) = after_commit {
                 then();
             }
@@ -217,13 +226,17 @@ impl Service {
     }
 }
 
-fn check_password(password: &str, found: Option<Credentials>) -> Result<Credentials, Refusal> {
+fn check_password(
+    passwords: &Passwords,
+    password: &str,
+    found: Option<Credentials>,
+) -> Result<Credentials, Refusal> {
     match found {
-        Some(credentials) if password::verify(password, &credentials.password_hash) => {
+        Some(credentials) if passwords.verify(password, &credentials.password_hash) => {
             return Ok(credentials);
         }
         Some(_) => {}
-        None => password::verify_nobody(password),
+        None => passwords.verify_nobody(password),
     }
     Err(Refusal::new(Errno::WrongOrTaken, "wrong id or password: check both, or register first"))
 }

@@ -94,7 +94,7 @@ impl Service {
                 origin: Origin::Group(ticket.clone()),
             }),
         );
-        Handled::Done(Effects { awaiting: 1, ..Effects::default() })
+        Handled::Done(Effects { awaiting: 1, copies, ..Effects::default() })
     }
 
     fn load_members(&self, group: GroupId) -> Result<Arc<[UserId]>, Refusal> {

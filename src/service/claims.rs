@@ -28,6 +28,9 @@ pub const DEAD_AFTER: Duration = Duration::from_secs(10);
 /// How often the claims in the database are compared with the sessions here.
 const AUDIT_EVERY: Duration = Duration::from_secs(10);
 
+/// A server that has beaten so often has lived for some seconds.
+const GROWN_UP: i64 = 2;
+
 /// The row of a server that has been dead for so long is taken out.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
@@ -42,29 +45,22 @@ pub enum Event {
     Refresh,
     /// Something that other servers sent was missed, nudges perhaps.
     Sweep,
+    /// A server that this one waited for at its start has answered.
+    Answered,
     /// The server stops.
     Stop,
 }
 
-/// What the claims thread is started with.
-#[derive(Debug)]
-pub struct Start {
-    /// This server's id was in the database when it started: a former life of
-    /// it has ended without taking leave.
-    pub former_life: bool,
-    /// Dropped once this server stands in its cluster: it has looked at the
-    /// others, hears them, and has looked for what they stored before it did.
-    pub joined: Sender<()>,
-}
-
-/// Runs the claims thread until it is told to stop.
-pub fn run(service: &Arc<Service>, events: &Receiver<Event>, start: Start) {
-    let mut watch = Watch::new(service, start.former_life);
-    let mut joined = Some(start.joined);
+/// Runs the claims thread until it is told to stop. `joined` is dropped once
+/// this server stands in its cluster: it has looked at the others, hears them,
+/// and has looked for what they stored before it did.
+pub fn run(service: &Arc<Service>, events: &Receiver<Event>, joined: Sender<()>) {
+    let mut watch = Watch::new(service);
+    let mut joined = Some(joined);
     let mut next_beat = Instant::now();
     let mut next_audit = Instant::now() + AUDIT_EVERY;
     loop {
-        if watch.last_look.is_some() && service.bus.is_up() && !service.is_sweep_due() {
+        if joined.is_some() && watch.has_joined() {
             drop(joined.take());
         }
         match events.recv_deadline(next_beat) {
@@ -73,6 +69,7 @@ pub fn run(service: &Arc<Service>, events: &Receiver<Event>, start: Start) {
                 log_failure("sweep", watch.sweep());
                 continue;
             }
+            Ok(Event::Answered) => continue,
             Ok(Event::Refresh) => {
                 log_failure("presence and sweep", watch.refresh());
                 // A word that a session here was taken over may have been lost.
@@ -121,7 +118,8 @@ struct Seen {
 
 struct Watch<'a> {
     service: &'a Arc<Service>,
-    former_life: bool,
+    /// Servers that lived before this one were told that it is new.
+    has_greeted: bool,
     seen: HashMap<ServerId, Seen>,
     last_look: Option<Instant>,
     /// Claims that had no session, and sessions that had no claim, at the
@@ -147,14 +145,38 @@ impl Suspects {
 }
 
 impl<'a> Watch<'a> {
-    fn new(service: &'a Arc<Service>, former_life: bool) -> Watch<'a> {
+    fn new(service: &'a Arc<Service>) -> Watch<'a> {
         Watch {
             service,
-            former_life,
+            has_greeted: false,
             seen: HashMap::new(),
             last_look: None,
             suspect_claims: Suspects::default(),
             suspect_sessions: Suspects::default(),
+        }
+    }
+
+    /// Whether this server stands in its cluster; greets it if it can.
+    fn has_joined(&mut self) -> bool {
+        if self.last_look.is_none() || !self.service.bus.is_up() {
+            return false;
+        }
+        if !std::mem::replace(&mut self.has_greeted, true) {
+            self.greet();
+        }
+        !self.service.is_sweep_due() && self.service.have_all_answered()
+    }
+
+    /// Tells the servers that lived before this one that what they have sent
+    /// to a former life of it is missing here, before anybody here is written
+    /// to. One as new as this one has sent nothing yet, and must not be told
+    /// when it may have.
+    fn greet(&self) {
+        for (id, seen) in &self.seen {
+            if !seen.dead && seen.beat >= GROWN_UP {
+                self.service.await_answer(id);
+                self.service.say_missed(id);
+            }
         }
     }
 
@@ -187,7 +209,7 @@ impl<'a> Watch<'a> {
         // Who has not looked for a while (no database, or stopped itself)
         // knows nothing of the time between.
         let gap = self.last_look.is_none_or(|last| now.duration_since(last) > 2 * BEAT_EVERY);
-        let is_first_look = self.last_look.replace(now).is_none();
+        self.last_look = Some(now);
         let others: Vec<ServerRow> =
             rows.into_iter().filter(|row| row.id != *service.server_id()).collect();
         // Whoever left, or began a new life, may have left nudges unsent.
@@ -198,10 +220,6 @@ impl<'a> Watch<'a> {
             .any(|(id, seen)| !others.iter().any(|row| row.id == *id && known(seen, row)));
         self.seen.retain(|id, _| others.iter().any(|row| row.id == *id));
         for row in &others {
-            if is_first_look && self.former_life {
-                // What it sent to the former life is missing here.
-                service.say_missed(&row.id);
-            }
             let seen = self.seen.entry(row.id.clone()).or_insert_with(|| Seen {
                 epoch: row.epoch,
                 beat: row.beat,

@@ -333,6 +333,7 @@ impl Service {
     /// the others deleted.
     pub fn confirmed(
         &self,
+        user: UserId,
         login: LoginId,
         delivered: Vec<MessageCopy>,
         deletions: Vec<OfflineOp>,
@@ -341,7 +342,7 @@ impl Service {
             self.settle(copy, Settled::Delivered);
         }
         if !deletions.is_empty() {
-            self.writer.delete(login, deletions);
+            self.writer.delete(user, login, deletions);
         }
     }
 }

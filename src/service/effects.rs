@@ -13,6 +13,9 @@ pub struct Effects {
     /// How many messages of this request will be settled later, each with a
     /// [`super::Post::Settled`].
     pub awaiting: i32,
+    /// How many copies went to a group's members: what they cost is the
+    /// sender's.
+    pub copies: u32,
     /// What becomes of the session.
     pub change: Change,
 }

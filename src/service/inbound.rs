@@ -64,8 +64,9 @@ impl Inbound {
         }
     }
 
-    /// Whether something that this server sent before is missing.
-    fn hear(&self, from: &ServerId, position: Position) -> bool {
+    /// Whether something that this server sent before is missing. `resumes`:
+    /// it comes with the word that all of that is stored.
+    fn hear(&self, from: &ServerId, position: Position, resumes: bool) -> bool {
         let mut hearings = self.hearings.lock().expect(NEVER_POISONED);
         let heard = hearings.hear(from, position, Instant::now());
         drop(hearings);
@@ -78,7 +79,9 @@ impl Inbound {
             }
             Heard::StillMissing => {}
         }
-        self.service.say_missed(from);
+        if !resumes {
+            self.service.say_missed(from);
+        }
         true
     }
 
@@ -87,6 +90,14 @@ impl Inbound {
     fn sweep(&self) {
         self.service.want_sweep();
         self.tell_claims(Event::Sweep);
+    }
+
+    /// A server has told, or cannot tell, that what it sent to a former life of
+    /// this one is stored.
+    fn answered(&self, server: &ServerId) {
+        if self.service.unanswered.lock().expect(NEVER_POISONED).remove(server) {
+            self.tell_claims(Event::Answered);
+        }
     }
 
     fn tell_claims(&self, event: Event) {
@@ -98,7 +109,8 @@ impl Inbound {
 
 impl BusSink for Inbound {
     fn on_items(&self, from: &ServerId, _epoch: i64, position: Position, items: Vec<Item>) {
-        let mut in_doubt = self.hear(from, position);
+        let resumes = items.iter().any(|item| matches!(item, Item::Resumed));
+        let mut in_doubt = self.hear(from, position, resumes);
         let unswept = self.service.is_sweep_due();
         for item in items {
             match item {
@@ -109,6 +121,7 @@ impl BusSink for Inbound {
                 Item::Resumed => {
                     self.hearings.lock().expect(NEVER_POISONED).resumed(from);
                     in_doubt = false;
+                    self.answered(from);
                 }
                 Item::Message { handover, to, sender, mid, body } => {
                     self.take_in(from, handover, to, sender, &mid, &body);
@@ -132,6 +145,7 @@ impl BusSink for Inbound {
     }
 
     fn on_unreachable(&self, server: &ServerId) {
+        self.answered(server);
         debug!(target: "bus", "server={server} unreachable, storing what it was handed");
         self.service.on_unreachable_server(server);
         self.service.formers_unreachable(server);
@@ -170,6 +184,16 @@ impl Service {
     /// The other servers that live, as last seen.
     fn peers(&self) -> Vec<ServerId> {
         self.peers.read().expect(NEVER_POISONED).clone()
+    }
+
+    /// Notes that a server is waited for at the start.
+    pub(super) fn await_answer(&self, server: &ServerId) {
+        self.unanswered.lock().expect(NEVER_POISONED).insert(server.clone());
+    }
+
+    /// Whether all servers that were waited for have answered.
+    pub(super) fn have_all_answered(&self) -> bool {
+        self.unanswered.lock().expect(NEVER_POISONED).is_empty()
     }
 
     /// Tells a server that something it sent may be missing here.

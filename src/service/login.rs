@@ -184,7 +184,8 @@ impl Service {
         let missed = login.rows.len();
         let line = format_args!("login user={user} peer={peer} by={proof} missed={missed}");
         self.throttle.audit(peer.ip(), line);
-        Ok(Effects { replies: vec![reply], awaiting: 0, change: Change::LoggedIn(Box::new(login)) })
+        let change = Change::LoggedIn(Box::new(login));
+        Ok(Effects { change, ..Effects::reply(reply) })
     }
 
     /// Reads the oldest missed messages that were not pushed. Asks the

@@ -29,6 +29,7 @@ pub mod known_users;
 pub mod login;
 pub mod message;
 pub mod nudge;
+mod offline_queue;
 mod offline_quota;
 pub mod offline_writer;
 mod outgoing;
@@ -65,11 +66,12 @@ pub use slot::GoLive;
 pub use takeover::{FORMER_TIMEOUT, Successor};
 
 use crate::bus::Bus;
-use crate::model::{Claim, Limits, ServerId, Store, UserId};
+use crate::model::{Claim, Limits, OfflineSize, ServerId, Store, UserId};
 use crate::protocol::{Errno, Refusal};
 use group_cache::GroupCache;
 use known_users::KnownUsers;
 use offline_writer::OfflineWriter;
+use password::Passwords;
 use releaser::Releaser;
 use settlement::Outcomes;
 use throttle::{Throttle, TryLimits};
@@ -92,8 +94,8 @@ pub struct Settings {
     pub offline_queue: usize,
     /// How often logins and registrations may be tried.
     pub tries: TryLimits,
-    /// How many missed messages may wait for one recipient; 0: any number.
-    pub max_offline: u32,
+    /// How much may wait for one recipient of missed messages.
+    pub max_offline: OfflineSize,
     /// How long a missed message is kept; `None`: for ever.
     pub offline_age: Option<Duration>,
     /// How many friends, groups and members there may be.
@@ -116,6 +118,7 @@ pub struct Service {
     releaser: Releaser,
     token_keeper: TokenKeeper,
     throttle: Throttle,
+    passwords: Passwords,
     mailboxes: OnceLock<Vec<Box<dyn Mailbox>>>,
     /// The other servers that live, as the claims thread last saw them.
     peers: RwLock<Vec<ServerId>>,
@@ -133,6 +136,8 @@ pub struct Service {
     sweeps_done: AtomicU64,
     /// Servers that have missed something: to be told that all is stored.
     to_resume: Mutex<HashSet<ServerId>>,
+    /// Servers that this one waits for before it serves.
+    unanswered: Mutex<HashSet<ServerId>>,
     /// Users for whom so much was held that the thread "overdue" routes it.
     unflushed: Mutex<Vec<UserId>>,
     /// Set while the server stops: sessions are then released in one go.
@@ -166,6 +171,7 @@ impl Service {
             releaser: Releaser::new(),
             token_keeper: TokenKeeper::new(),
             throttle,
+            passwords: Passwords::default(),
             mailboxes: OnceLock::new(),
             peers: RwLock::new(Vec::new()),
             handovers: AtomicU64::new(random_positive().unsigned_abs()),
@@ -175,6 +181,7 @@ impl Service {
             sweeps_wanted: AtomicU64::new(0),
             sweeps_done: AtomicU64::new(0),
             to_resume: Mutex::default(),
+            unanswered: Mutex::default(),
             unflushed: Mutex::default(),
             stopping: AtomicBool::new(false),
             ended_in_stop: Mutex::default(),

@@ -6,17 +6,16 @@
 //! to call from any thread and never block.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use log::{debug, error, info, warn};
 
 use super::Service;
 use super::message::MessageCopy;
+use super::offline_queue::{Deletion, Job, OfflineQueue};
 use super::offline_quota::Quota;
-use super::registry::NEVER_POISONED;
 use super::session::{LoginId, Post};
 use super::settlement::Settled;
 use crate::model::{OfflineKey, OfflineOp, StoreError, UserId};
@@ -25,27 +24,10 @@ use crate::model::{OfflineKey, OfflineOp, StoreError, UserId};
 const BATCH_JOBS: usize = 512;
 /// No more jobs are taken into a transaction with this much text.
 const BATCH_BYTES: usize = 4 << 20;
-/// The most text that may wait, whatever the number of copies.
-const QUEUE_BYTES: usize = 256 << 20;
 /// How often deletions that failed are tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-enum Job {
-    Insert(MessageCopy),
-    Delete(Deletion),
-    /// Runs once every copy before it is committed or refused, and every
-    /// deletion committed.
-    Barrier(Box<dyn FnOnce() + Send>),
-    Stop,
-}
-
-/// Rows that a session has confirmed. Tried again until it is committed.
-struct Deletion {
-    login: LoginId,
-    ops: Vec<OfflineOp>,
-}
-
-/// A part of a transaction, in the order queued.
+/// A part of a transaction, in the order taken.
 enum Part {
     Copy(MessageCopy),
     Deletion(Deletion),
@@ -65,67 +47,43 @@ impl Part {
     }
 }
 
-/// The queue to the writer. Copies are bounded in number and bytes; of deletions
-/// there is one at a time for each session, of barriers one or two.
+/// The way to the writer.
 pub struct OfflineWriter {
-    jobs: Sender<Job>,
-    waiting: Mutex<Option<Receiver<Job>>>,
-    capacity: usize,
-    copies: AtomicUsize,
-    bytes: AtomicUsize,
+    queue: OfflineQueue,
+    started: AtomicBool,
 }
 
 impl OfflineWriter {
     pub(super) fn new(capacity: usize) -> OfflineWriter {
-        let (jobs, waiting) = unbounded();
-        OfflineWriter {
-            jobs,
-            waiting: Mutex::new(Some(waiting)),
-            capacity,
-            copies: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-        }
+        OfflineWriter { queue: OfflineQueue::new(capacity), started: AtomicBool::new(false) }
     }
 
-    /// Queues a copy; gives it back where too many wait.
+    /// Queues a copy; gives it back where too many of its sender's wait.
     pub(super) fn insert(&self, copy: MessageCopy) -> Result<(), MessageCopy> {
-        let size = copy.message.body.len();
-        if self.copies.load(Ordering::Relaxed) >= self.capacity
-            || self.bytes.load(Ordering::Relaxed) + size > QUEUE_BYTES
-        {
-            return Err(copy);
-        }
-        self.copies.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(size, Ordering::Relaxed);
-        match self.jobs.send(Job::Insert(copy)) {
-            Ok(()) => Ok(()),
-            Err(unsent) => match unsent.into_inner() {
-                Job::Insert(copy) => Err(copy),
-                _ => Ok(()),
-            },
-        }
+        self.queue.insert(copy)
     }
 
-    /// Queues the deletion of what a login has confirmed. It hears
-    /// [`Post::Deleted`] after the commit.
-    pub(super) fn delete(&self, login: LoginId, ops: Vec<OfflineOp>) {
-        self.send(Job::Delete(Deletion { login, ops }));
+    /// Queues the deletion of what a user's login has confirmed, behind the
+    /// copies for this user. The login hears [`Post::Deleted`] after the commit.
+    pub(super) fn delete(&self, user: UserId, login: LoginId, ops: Vec<OfflineOp>) {
+        self.after(user, Job::Delete(Deletion { login, ops }));
     }
 
-    /// Calls `then` on the writer's thread once every copy queued before is
-    /// committed or refused, and every deletion committed.
-    pub(super) fn after_all(&self, then: impl FnOnce() + Send + 'static) {
-        self.send(Job::Barrier(Box::new(then)));
+    /// Calls `then` on the writer's thread once every copy for this user that
+    /// was queued before is committed or refused, and every deletion committed.
+    pub(super) fn after_all_for(&self, user: UserId, then: impl FnOnce() + Send + 'static) {
+        self.after(user, Job::Barrier(Box::new(then)));
     }
 
-    /// Ends the thread once everything queued before is done.
-    pub(super) fn stop(&self) {
-        self.send(Job::Stop);
+    /// Ends the thread once everything is done, and calls `then` before. Takes
+    /// no more copies.
+    pub(super) fn stop(&self, then: impl FnOnce() + Send + 'static) {
+        self.queue.close(Job::Barrier(Box::new(then)));
     }
 
-    fn send(&self, job: Job) {
-        if self.jobs.send(job).is_err() {
-            // Only after the thread has ended, when the server has stopped.
+    fn after(&self, user: UserId, job: Job) {
+        if self.queue.after(user, job).is_err() {
+            // Only when the server has stopped.
             warn!(target: "offline", "the offline writer has ended, a job is dropped");
         }
     }
@@ -133,26 +91,16 @@ impl OfflineWriter {
 
 /// Runs the writer until it is stopped.
 pub fn run(service: &Arc<Service>) {
-    let Some(jobs) = service.writer.waiting.lock().expect(NEVER_POISONED).take() else {
+    let OfflineWriter { queue, started } = &service.writer;
+    if started.swap(true, Ordering::Relaxed) {
         error!(target: "offline", "the offline writer was started twice");
         return;
-    };
+    }
     let quota = Quota::new(service.settings.max_offline);
     let (overdue, barriers) = (Vec::new(), Vec::new());
     let mut writer = Writer { service, quota, overdue, barriers, failing: false };
-    loop {
-        let first = match jobs.recv_timeout(RETRY) {
-            Ok(job) => job,
-            Err(RecvTimeoutError::Timeout) => {
-                writer.write(Vec::new());
-                continue;
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        if writer.turn(first, &jobs) {
-            return;
-        }
-    }
+    // Without a job too: what is overdue.
+    while !writer.turn(queue.take(RETRY), queue) {}
 }
 
 struct Writer<'a> {
@@ -167,9 +115,9 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// Takes what waits, up to a transaction's worth. Whether to stop.
-    fn turn(&mut self, first: Job, jobs: &Receiver<Job>) -> bool {
+    fn turn(&mut self, first: Option<Job>, queue: &OfflineQueue) -> bool {
         let (mut parts, mut bytes) = (Vec::new(), 0);
-        let mut next = Some(first);
+        let mut next = first;
         let mut taken = 0;
         while let Some(job) = next.take() {
             taken += 1;
@@ -179,11 +127,8 @@ impl Writer<'_> {
                     parts.push(Part::Copy(copy));
                 }
                 Job::Delete(deletion) => parts.push(Part::Deletion(deletion)),
-                Job::Barrier(then) => {
-                    self.write(std::mem::take(&mut parts));
-                    self.barriers.push(then);
-                    self.pass_barriers();
-                }
+                // After this transaction.
+                Job::Barrier(then) => self.barriers.push(then),
                 Job::Stop => {
                     self.write(parts);
                     for then in self.barriers.drain(..) {
@@ -193,10 +138,11 @@ impl Writer<'_> {
                 }
             }
             if taken < BATCH_JOBS && bytes < BATCH_BYTES {
-                next = jobs.try_recv().ok();
+                next = queue.try_take();
             }
         }
         self.write(parts);
+        self.pass_barriers();
         false
     }
 
@@ -207,14 +153,12 @@ impl Writer<'_> {
         if parts.is_empty() {
             return;
         }
-        self.count_out(&parts);
         let (parts, too_many) = self.admit(parts);
         if !parts.is_empty() {
             self.apply(parts);
         }
         self.refuse(too_many);
         self.service.flush_outcomes();
-        self.pass_barriers();
     }
 
     /// Takes the copies out of which their recipients have too many.
@@ -225,8 +169,9 @@ impl Writer<'_> {
         for part in parts {
             match part {
                 Part::Copy(copy) => {
-                    let look = |limit| self.service.store.count_offline(copy.to, limit).ok();
-                    if self.quota.admit(copy.to, now, look) {
+                    let look = |limit| self.service.store.offline_size(copy.to, limit).ok();
+                    let bytes = copy.message.body.len() as u64;
+                    if self.quota.admit(copy.to, bytes, now, look) {
                         admitted.push(Part::Copy(copy));
                     } else {
                         too_many.push(copy);
@@ -316,15 +261,14 @@ impl Writer<'_> {
         if std::mem::take(&mut self.failing) {
             info!(target: "offline", "missed messages are kept again");
         }
-        let now = Instant::now();
         let mut copies = Vec::new();
         for part in parts {
             match part {
                 Part::Copy(copy) => copies.push(copy),
                 Part::Deletion(Deletion { login, ops }) => {
                     for op in ops {
-                        if let OfflineOp::DeleteRows { to, rows } = op {
-                            self.quota.deleted(to, rows.len(), now);
+                        if let OfflineOp::DeleteRows { to, .. } = op {
+                            self.quota.deleted(to);
                         }
                     }
                     self.service.tell(login.session, Post::Deleted { login });
@@ -364,19 +308,5 @@ impl Writer<'_> {
                 then();
             }
         }
-    }
-
-    fn count_out(&self, parts: &[Part]) {
-        let counters = &self.service.writer;
-        let mut bytes = 0;
-        let mut copies = 0;
-        for part in parts {
-            if let Part::Copy(copy) = part {
-                copies += 1;
-                bytes += copy.message.body.len();
-            }
-        }
-        counters.copies.fetch_sub(copies, Ordering::Relaxed);
-        counters.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }

@@ -23,6 +23,12 @@ impl Rate {
         (burst > 0).then_some(Rate { burst, interval })
     }
 
+    /// How many at once.
+    #[must_use]
+    pub fn burst(&self) -> u32 {
+        self.burst
+    }
+
     fn tolerance(&self) -> Duration {
         self.interval.saturating_mul(self.burst - 1)
     }
@@ -58,10 +64,21 @@ impl Bucket {
         }
     }
 
-    /// Takes one, whether one is left or not.
+    /// Takes one, whether one is left or not. Where none is it is not owed:
+    /// nobody waits longer than until the next one comes back.
     pub fn charge(&mut self, rate: &Rate, now: Instant) {
         let base = self.full_at.map_or(now, |at| at.max(now));
-        self.full_at = Some(base + rate.interval);
+        let emptiest = now + rate.tolerance() + rate.interval;
+        self.full_at = Some((base + rate.interval).min(emptiest));
+    }
+
+    /// How many have been taken and not come back; one that is on its way
+    /// counts.
+    #[must_use]
+    pub fn taken(&self, rate: &Rate, now: Instant) -> u32 {
+        let owed = self.full_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        let interval = rate.interval.as_nanos().max(1);
+        u32::try_from(owed.as_nanos().div_ceil(interval)).unwrap_or(u32::MAX)
     }
 
     /// Gives back one that was taken.
@@ -164,6 +181,17 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
+    fn what_is_charged_beyond_the_last_one_is_not_owed() {
+        let rate = Rate::new(5, SECOND).unwrap();
+        let (mut bucket, now) = (Bucket::default(), Instant::now());
+        for _ in 0..10_000 {
+            bucket.charge(&rate, now);
+        }
+        assert_eq!(bucket.look(&rate, now), Err(SECOND));
+        assert_eq!(bucket.look(&rate, now + SECOND), Ok(()));
+    }
+
+    #[test]
     fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
         let rate = Rate::new(3, SECOND).unwrap();
         let (mut bucket, start) = (Bucket::default(), Instant::now());
@@ -183,6 +211,19 @@ mod tests {
         assert_eq!(bucket.take(&rate, now), Ok(()));
         bucket.give_back(&rate);
         assert_eq!(bucket.take(&rate, now), Ok(()));
+    }
+
+    #[test]
+    fn it_is_known_how_many_are_taken() {
+        let rate = Rate::new(5, SECOND).unwrap();
+        let (mut bucket, now) = (Bucket::default(), Instant::now());
+        assert_eq!(bucket.taken(&rate, now), 0);
+        for _ in 0..3 {
+            bucket.charge(&rate, now);
+        }
+        assert_eq!(bucket.taken(&rate, now), 3);
+        assert_eq!(bucket.taken(&rate, now + SECOND * 3 / 2), 2, "half of one is one");
+        assert_eq!(bucket.taken(&rate, now + 4 * SECOND), 0);
     }
 
     #[test]

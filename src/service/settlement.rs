@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use log::warn;
 
@@ -27,7 +28,8 @@ pub enum Settled {
     Stored,
     /// The database did not take it. Nothing is promised.
     Unavailable,
-    /// Too many copies wait for the database. Nothing is promised.
+    /// Too many of the sender's copies wait for the database. Nothing is
+    /// promised.
     Overloaded,
     /// Too many missed messages wait for the recipient. Nothing is promised.
     RecipientFull,
@@ -45,10 +47,10 @@ impl Settled {
                 "the message could not be kept, the database is unavailable: \
                  send it again with the same mid",
             )),
-            Settled::Overloaded => Some(Refusal::new(
-                Errno::SlowDown,
-                "too many messages wait for the database: \
-                 slow down and send it again with the same mid",
+            Settled::Overloaded => Some(Refusal::slow_down(
+                "too many of your messages wait for the database, \
+                 send this one again with the same mid",
+                Duration::ZERO,
             )),
             Settled::RecipientFull => Some(Refusal::new(
                 Errno::SlowDown,

@@ -28,11 +28,10 @@ impl Service {
         self.store_all_under_way();
         let Some(this) = self.this() else { return };
         // After the releases that the writer's barriers still ask for.
-        self.writer.after_all(move || {
+        self.writer.stop(move || {
             this.releaser.stop();
             this.token_keeper.stop();
         });
-        self.writer.stop();
     }
 
     /// After the writer has ended: takes this server out of the cluster.

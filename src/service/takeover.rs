@@ -123,10 +123,11 @@ impl Service {
         }
     }
 
-    /// Tells a successor once all that is with the writer now is committed.
+    /// Tells a successor once all that is with the writer now for its user is
+    /// committed.
     pub fn tell_when_written(&self, successor: Successor) {
         let Some(this) = self.this() else { return };
-        self.writer.after_all(move || this.tell_successor(&successor));
+        self.writer.after_all_for(successor.user, move || this.tell_successor(&successor));
     }
 
     /// Tells a successor that the former session has ended.

@@ -48,7 +48,7 @@ pub struct TryLimits {
 
 /// Where somebody comes from, as far as limits go: an IPv4 address, or the 64
 /// bits of an IPv6 address that a site is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// An IPv4 address, also one that is mapped into IPv6.
     V4(u32),

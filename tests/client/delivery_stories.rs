@@ -9,7 +9,7 @@ use crate::piped::Piped;
 use crate::puppet::{Line, Puppet};
 
 /// Ann's client, logged in with token `t1` for the next time.
-fn ann_online() -> (Puppet, Piped, Line) {
+pub fn ann_online() -> (Puppet, Piped, Line) {
     let puppet = Puppet::start();
     let mut ann = Piped::connect(puppet.port);
     ann.send("1\n1\npw");

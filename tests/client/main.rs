@@ -17,3 +17,5 @@ mod support;
 mod takeover_stories;
 mod terminal;
 mod terminal_stories;
+mod throttle_stories;
+mod tls_stories;

@@ -78,10 +78,16 @@ impl Piped {
     /// logs in.
     pub fn register(port: u16, name: &str) -> (Piped, u32) {
         let mut client = Piped::connect(port);
-        client.send(&format!("2\n{name}\npw of {name}\n1\n{name}\npw of {name}"));
-        let welcome = client.wait_for(&format!("Welcome, {name}"));
+        let id = client.enrol(name);
+        (client, id)
+    }
+
+    /// Registers `name`, whose number comes back, and logs in.
+    pub fn enrol(&mut self, name: &str) -> u32 {
+        self.send(&format!("2\n{name}\npw of {name}\n1\n{name}\npw of {name}"));
+        let welcome = self.wait_for(&format!("Welcome, {name}"));
         let id = welcome.split("you are user ").nth(1).unwrap().split('.').next().unwrap();
-        (client, id.parse().unwrap())
+        id.parse().unwrap()
     }
 
     /// Starts a client that logs in as who was registered before.

@@ -48,7 +48,7 @@ fn help_and_version_are_there() {
 }
 
 /// A port whose every connection is handled like this.
-fn port_that(handle: fn(TcpStream)) -> u16 {
+pub fn port_that(handle: fn(TcpStream)) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || listener.incoming().for_each(|stream| handle(stream.unwrap())));
@@ -64,7 +64,7 @@ fn a_balancer_without_servers_is_told_from_a_wrong_password() {
         assert_eq!(finished.code, Some(1));
         let sentence = format!(
             "{what} failed: no ChatServer answered at 127.0.0.1 port {port}: \
-             it, or every server behind a balancer there, is down."
+             it, or every server behind a balancer there, is down, or wants TLS (--tls)."
         );
         assert_eq!(finished.stderr, [sentence]);
     }

@@ -279,6 +279,41 @@ fn rows_of_a_statement_that_meets_another_servers_are_all_there() {
     }
 }
 
+/// One server stores what it had handed over while the other one, which lost
+/// the recipient, does so too. Rows are read by their numbers.
+#[test]
+fn rows_that_two_servers_store_at_once_keep_their_order() {
+    let server = MariaDb::shared();
+    let options = server.fresh_options();
+    let store = MysqlStore::open(options.clone()).unwrap();
+    let [alice, bob] = ["alice", "bob"].map(|name| user(&store, name));
+    let mut other = server.connect(&options.url);
+    let mut looker = server.connect(&options.url);
+    let insert = |mid: usize| OfflineOp::Insert {
+        to: bob,
+        sender: alice,
+        mid: mid.to_string().as_bytes().into(),
+        message: b"\"\"".as_slice().into(),
+    };
+    let sql = "INSERT INTO OfflineMessage (userid, sender, mid, message) VALUES (?, ?, ?, '')";
+    other.query_drop("START TRANSACTION").unwrap();
+    other.exec_drop(sql, (bob.0, alice.0, "0")).unwrap();
+    let ops: Vec<OfflineOp> = (0..16).map(insert).collect();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| store.apply_offline(&ops));
+        wait_for_statement(&mut looker, "INSERT INTO OfflineMessage");
+        for mid in 1..8 {
+            other.exec_drop(sql, (bob.0, alice.0, mid.to_string())).unwrap();
+        }
+        other.query_drop("COMMIT").unwrap();
+        call.join().unwrap().unwrap();
+    });
+    let mids: Vec<String> =
+        looker.query("SELECT CAST(mid AS CHAR) FROM OfflineMessage ORDER BY id").unwrap();
+    let expected: Vec<String> = (0..16).map(|mid| mid.to_string()).collect();
+    assert_eq!(mids, expected);
+}
+
 #[test]
 fn numbers_that_have_run_out_are_an_internal_error() {
     let server = MariaDb::shared();

@@ -2,8 +2,10 @@
 //! it says whose a connection is, and TLS.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
 
+use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
 use crate::support::client::TestClient;
@@ -16,6 +18,9 @@ use crate::support::wire::Wire;
 
 /// What a client has no business to send.
 const FORGED: &[u8] = b"PROXY TCP4 203.0.113.9 127.0.0.1 4711 8000\r\n";
+/// Two clients of one nginx.
+const FLOODER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 66));
+const NEIGHBOUR: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
 
 /// A server that believes proxies at 127.0.0.1, as nginx is.
 fn behind_nginx() -> TestServer {
@@ -126,6 +131,94 @@ fn where_nginx_and_server_are_configured_differently_the_log_says_so() {
     client.expect_closed();
     logs(&plain, "a PROXY header from peer=127.0.0.1:");
     logs(&plain, "but --proxy-protocol is off");
+}
+
+#[test]
+fn a_proxy_that_sends_no_headers_does_not_fill_the_log() {
+    let server = ServerPlan::new().switch("--proxy-protocol").flag("--reactors", 1).start();
+    for _ in 0..50 {
+        let mut mute = TestClient::connect(server.address());
+        mute.send_bytes(b"\0\0\0\x0c{\"msgid\":15}");
+        mute.expect_closed();
+    }
+    // Answered in a later turn of that reactor: it has told what it tells.
+    let mut proxy = TestClient::connect(server.address());
+    proxy.send_bytes(b"PROXY UNKNOWN\r\n");
+    proxy.ping();
+    let told = server.log().matches("closed: the first bytes are no PROXY header").count();
+    assert_eq!(told, 20);
+}
+
+#[test]
+fn a_flooder_behind_nginx_is_slowed_down_and_its_neighbour_there_is_not() {
+    let plan = ServerPlan::new().switch("--proxy-protocol").flag("--reactors", 1);
+    let plan = plan.flag("--message-rate", 5).flag("--message-burst", 15);
+    let server = plan.flag("--message-spare", 0).start();
+    let nginx = Service::nginx_as(Variant::ProxyProtocol, &[server.address()]);
+    let door = Address(nginx.address());
+    let people = ["mallory", "alice", "bob"].map(|name| door.register(name));
+    let from = [FLOODER, NEIGHBOUR, NEIGHBOUR];
+    let mut clients: Vec<TestClient> =
+        from.iter().map(|from| TestClient::connect_from(*from, nginx.address())).collect();
+    for (client, person) in clients.iter_mut().zip(&people) {
+        client.log_in(person).done();
+    }
+    let [flooder, alice, bob] = clients.as_mut_slice() else { unreachable!("three people") };
+
+    let texts: Vec<String> = (0..45).map(|number| format!("flood {number}")).collect();
+    let posted = flooder.post_all(&people[0], &texts);
+    // Both stay within their bursts, a login and seven messages each.
+    for number in 0..7 {
+        assert_eq!(alice.tell(bob, &format!("to bob {number}")), "delivered");
+        assert_eq!(bob.tell(alice, &format!("to alice {number}")), "delivered");
+        assert_eq!(bob.next_text(), format!("to bob {number}"));
+        assert_eq!(alice.next_text(), format!("to alice {number}"));
+    }
+    let last = *posted.last().unwrap();
+    let at_once = flooder.reply_within(last, Duration::from_millis(1));
+    assert_eq!(at_once, None, "the flood is still being read when they are through");
+
+    let replies: Vec<_> = posted.into_iter().map(|one| flooder.reply_to(one)).collect();
+    let refused: Vec<_> = replies.iter().filter(|reply| reply.errno() == 12).collect();
+    assert!(!refused.is_empty(), "beyond its burst not everything is granted");
+    for reply in &refused {
+        assert!(reply["retry_after"].as_u64() >= Some(1), "{reply:?}");
+    }
+    // Read at full speed, thirty and more would have been refused: a socket
+    // that is not read for a while has its rate again when it is.
+    assert!(refused.len() <= 15, "{} were refused", refused.len());
+}
+
+#[test]
+fn limits_by_address_tell_clients_of_one_nginx_apart() {
+    let plan = ServerPlan::new().switch("--proxy-protocol").flag("--registrations", 2);
+    let plan = plan.flag("--address-login-failures", 3).flag("--max-connections-per-address", 2);
+    let server = plan.start();
+    let nginx = Service::nginx_as(Variant::ProxyProtocol, &[server.address()]);
+    let mut flooder = TestClient::connect_from(FLOODER, nginx.address());
+    let mut neighbour = TestClient::connect_from(NEIGHBOUR, nginx.address());
+
+    for name in ["one", "two"] {
+        flooder.register(name, "secret").done();
+    }
+    flooder.register("three", "secret").refused(12);
+    let alice = neighbour.register("alice", "secret").done()["id"].as_i64().unwrap();
+
+    for account in 1000..1003 {
+        let guess = json!({"msgid": 1, "id": account, "password": "123456"});
+        flooder.request(guess).refused(1);
+    }
+    flooder.request(json!({"msgid": 1, "id": alice, "password": "123456"})).refused(12);
+    let login = |password| json!({"msgid": 1, "id": alice, "password": password});
+    neighbour.request(login("mistyped")).refused(1);
+    neighbour.request(login("secret")).done();
+
+    let mut second = TestClient::connect_from(FLOODER, nginx.address());
+    second.ping();
+    let mut third = TestClient::connect_from(FLOODER, nginx.address());
+    third.request(json!({"msgid": 15})).refused(12);
+    third.expect_closed();
+    TestClient::connect_from(NEIGHBOUR, nginx.address()).ping();
 }
 
 #[test]

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::support::client::TestClient;
 use crate::support::door::{Door, Person, User};
+use crate::support::server::ServerPlan;
 use crate::support::wait::{SOON, eventually};
 use crate::support::world::World;
 
@@ -90,4 +91,22 @@ fn who_is_online_is_not_bound_by_what_was_missed(world: &World) {
         .collect();
     let expected: Vec<String> = (0..9).map(|n| format!("live {n}")).collect();
     assert_eq!(texts, expected);
+}
+
+#[test]
+fn large_messages_fill_a_recipients_share_by_their_bytes() {
+    let server = ServerPlan::new().flag("--max-offline-bytes", 100_000).start();
+    let mut alice = server.enter("alice");
+    let bob = server.register("bob");
+    let large = "x".repeat(30_000);
+    for _ in 0..3 {
+        assert_eq!(alice.tell(&bob, &large), "stored");
+    }
+    let refusal = alice.chat(&bob, &large).refused(12);
+    let why = refusal["errmsg"].as_str().unwrap();
+    assert!(why.contains("wait for the recipient"), "{why}");
+    let mut phone = server.login(&bob);
+    assert_eq!(phone.texts_since_login(3), [&*large, &large, &large]);
+    phone.log_out();
+    assert_eq!(alice.tell(&bob, &large), "stored", "read here, so there is room at once");
 }

@@ -5,12 +5,14 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use mysql::prelude::Queryable;
 use serde_json::json;
 
 use crate::support::cluster::Cluster;
 use crate::support::door::{Door, User};
 use crate::support::server::{Refusal, ServerPlan, TestServer};
 use crate::support::services::{Database, Service, free_port};
+use crate::support::wait::{SOON, eventually};
 
 #[track_caller]
 fn expect_refusal(refusal: &Refusal, code: i32, named: &str) {
@@ -220,5 +222,26 @@ fn servers_that_have_just_started_hand_messages_over_and_store_none() {
         for sent in back {
             assert_eq!(bob.status(sent), "delivered");
         }
+    }
+}
+
+#[test]
+fn a_server_that_was_restarted_is_handed_messages_from_the_first_one_on() {
+    let mut cluster = Cluster::start();
+    let mut alice = cluster.servers[0].enter("alice");
+    let bob = cluster.servers[1].enter("bob");
+    assert_eq!(alice.tell(&bob, "before"), "delivered");
+    let person = bob.person();
+    let beats = "SELECT COUNT(*) FROM `Server` WHERE beat >= 2";
+    let mut database = cluster.database.connect();
+    eventually("both servers have lived for a while", SOON, || {
+        database.query_first::<u8, _>(beats).unwrap() == Some(2)
+    });
+    assert_eq!(cluster.servers[1].stop(), Some(0));
+    cluster.servers[1].restart();
+    let mut bob = cluster.servers[1].login(&person);
+    for text in ["after", "and after that"] {
+        assert_eq!(alice.tell(&bob, text), "delivered");
+        assert_eq!(bob.next_text(), text);
     }
 }

@@ -2,7 +2,9 @@
 //! when to come back, and nobody at another address notices.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use rusqlite::TransactionBehavior;
 use serde_json::{Value, json};
 
 use crate::support::client::TestClient;
@@ -79,6 +81,18 @@ fn one_password_tried_on_many_accounts_is_noticed() {
     // Who comes back by token has proved enough: their address is no matter.
     from_stranger(&server).resume(&alice.person(), &token).done();
     alice.expect_closed();
+}
+
+#[test]
+fn tokens_that_are_no_longer_valid_keep_nobody_from_the_password() {
+    let plan = ServerPlan::new().flag("--login-failures", 3);
+    let server = plan.flag("--address-login-failures", 5).start();
+    let alice = server.register("alice");
+    let mut client = server.connect();
+    for _ in 0..10 {
+        client.resume(&alice, "of last month").refused(1);
+    }
+    client.log_in(&alice).done();
 }
 
 #[test]
@@ -178,6 +192,32 @@ fn of_those_who_do_not_log_in_the_oldest_gives_way() {
 }
 
 #[test]
+fn an_address_with_many_who_do_not_log_in_pushes_out_its_own_and_nobody_elses() {
+    let plan = ServerPlan::new().flag("--max-anonymous", 5).flag("--reactors", 1);
+    let server = plan.start();
+    let mut at_the_menu = server.connect();
+    at_the_menu.ping();
+    let mut crowd: Vec<TestClient> = (0..20).map(|_| from_stranger(&server)).collect();
+    crowd[19].ping();
+    crowd[15].expect_closed();
+    assert!(crowd[16].is_open());
+    at_the_menu.ping();
+}
+
+#[test]
+fn who_logs_out_among_too_many_waits_as_one_that_has_just_come() {
+    let plan = ServerPlan::new().flag("--max-anonymous", 3).flag("--reactors", 1);
+    let server = plan.start();
+    let mut alice = server.enter("alice");
+    let mut waiting: Vec<TestClient> = (0..3).map(|_| server.connect()).collect();
+    waiting.iter_mut().for_each(TestClient::ping);
+    alice.log_out();
+    alice.ping();
+    assert_eq!(waiting[0].next_reply().errno(), 12);
+    waiting[0].expect_closed();
+}
+
+#[test]
 fn a_flooder_is_slowed_down_and_its_neighbour_is_not() {
     let plan = ServerPlan::new().flag("--message-rate", 5).flag("--message-burst", 10);
     let server = plan.flag("--message-spare", 0).flag("--reactors", 1).start();
@@ -205,6 +245,56 @@ fn a_flooder_is_slowed_down_and_its_neighbour_is_not() {
 }
 
 #[test]
+fn strangers_who_flood_the_workers_do_not_keep_users_from_them() {
+    let plan = ServerPlan::new().flag("--workers", 1).flag("--reactors", 1);
+    let server = plan.start();
+    let (alice, bob) = (server.register("alice"), server.register("bob"));
+    let mut alice = server.login(&alice);
+    let token = "A".repeat(32);
+    let guess = json!({"msgid": 1, "id": bob.id, "token": token});
+    let mut crowd: Vec<TestClient> = (0..200).map(|_| from_stranger(&server)).collect();
+    let mut last = Vec::new();
+    for stranger in &mut crowd {
+        last.extend(stranger.send_all(vec![guess.clone(); 20]).pop());
+    }
+    // If each of these waited for all strangers who are there before it, twenty
+    // of them would see the end of the flood.
+    for _ in 0..30 {
+        alice.friends();
+    }
+    let soon = Duration::from_millis(1);
+    let sample = crowd.iter_mut().zip(last).take(10);
+    let answered = sample.filter_map(|(client, last)| client.reply_within(last, soon)).count();
+    assert!(answered <= 2, "{answered} of ten strangers had all their answers first");
+    // And they are answered in the end.
+    for stranger in &mut crowd {
+        stranger.ping();
+    }
+}
+
+#[test]
+fn who_fills_the_queue_for_the_database_keeps_nobody_else_out() {
+    let plan = ServerPlan::new().flag("--offline-queue", 200).flag("--message-rate", 0);
+    let server = plan.start();
+    let [carol, dave] = ["carol", "dave"].map(|name| server.register(name));
+    let [mut alice, mut bob] = ["alice", "bob"].map(|name| server.enter(name));
+    assert_eq!(bob.tell(&dave, "first"), "stored");
+    // As long as this transaction lasts nothing is stored.
+    let mut database = rusqlite::Connection::open(server.sqlite_file()).unwrap();
+    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let texts: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+    let flood = alice.post_all(&carol, &texts);
+    let refused = alice.reply_to(flood[999]).refused(12);
+    let posted = bob.post_all(&dave, &texts[..40]);
+    drop(transaction);
+    assert_eq!(bob.statuses(&posted), ["stored"; 40]);
+    assert_eq!(alice.status(flood[0]), "stored");
+    assert!(hint(&refused) >= 1, "{refused}");
+    let missed = server.login(&dave).texts_since_login(41);
+    assert_eq!((&*missed[0], &missed[1..]), ("first", &texts[..40]));
+}
+
+#[test]
 fn a_message_that_was_refused_for_its_pace_arrives_once_when_it_is_repeated() {
     let plan = ServerPlan::new().flag("--message-rate", 20).flag("--message-burst", 5);
     let server = plan.flag("--message-spare", 0).start();
@@ -224,7 +314,7 @@ fn a_message_that_was_refused_for_its_pace_arrives_once_when_it_is_repeated() {
 #[test]
 fn confirming_what_one_is_sent_is_never_too_fast() {
     let plan = ServerPlan::new().flag("--message-rate", 1).flag("--message-burst", 3);
-    let server = plan.flag("--message-spare", 300).flag("--reactors", 1).start();
+    let server = plan.flag("--message-spare", 3000).flag("--reactors", 1).start();
     let (alice, bob) = (server.register("alice"), server.register("bob"));
     let login = json!({"msgid": 1, "id": bob.id, "password": bob.password, "ack": true});
     let mut confirming = server.connect();

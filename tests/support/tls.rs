@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
@@ -27,11 +28,19 @@ pub struct Certificate {
 impl Certificate {
     /// A new one.
     pub fn new() -> Certificate {
+        Certificate::with(|_| {})
+    }
+
+    /// A new one, changed like this.
+    pub fn with(change: impl FnOnce(&mut CertificateParams)) -> Certificate {
+        let mut params = CertificateParams::new([HOST.to_owned()]).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
         let dir = services::new_dir();
-        let made = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
-        std::fs::write(dir.path().join("fullchain.pem"), made.cert.pem()).unwrap();
-        std::fs::write(dir.path().join("privkey.pem"), made.signing_key.serialize_pem()).unwrap();
-        Certificate { der: made.cert.der().clone(), dir }
+        std::fs::write(dir.path().join("fullchain.pem"), certificate.pem()).unwrap();
+        std::fs::write(dir.path().join("privkey.pem"), key.serialize_pem()).unwrap();
+        Certificate { der: certificate.der().clone(), dir }
     }
 
     /// The certificate's file.

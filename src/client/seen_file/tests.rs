@@ -11,7 +11,7 @@ fn folder() -> TempDir {
 }
 
 fn target(host: &str, port: u16) -> Target {
-    Target { host: host.to_owned(), port }
+    Target { host: host.to_owned(), port, tls: None }
 }
 
 fn open(folder: &Path) -> SeenFile {

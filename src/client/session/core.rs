@@ -25,9 +25,6 @@ use crate::protocol::{Errno, MsgId};
 /// Gives 128 random bits. `None`: the system gives no random numbers.
 pub type Random = Box<dyn FnMut() -> Option<u128> + Send>;
 
-/// Said once while something is repeated for it.
-pub(super) const DATABASE_AWAY: &str = "The database is unavailable, trying again...";
-
 /// Everything that the client knows; see the module's text.
 pub struct Core {
     /// Whether there is a connection.
@@ -283,14 +280,7 @@ impl Core {
         if self.on_login_reply(seq, reply, now) {
             return;
         }
-        let later = [Errno::SlowDown as i64, Errno::Unavailable as i64];
-        if reply.errno.is_some_and(|errno| later.contains(&errno))
-            && self.outbox.retry_later(seq, now)
-        {
-            // Slowing down takes a moment, a database may be away for long.
-            if reply.errno == Some(Errno::Unavailable as i64) && self.outbox.tell_of_repeats() {
-                self.problem(DATABASE_AWAY);
-            }
+        if self.repeats_later(seq, reply, now) {
             return;
         }
         // The answer to a ping, or the second one to a message sent twice,
@@ -319,7 +309,7 @@ impl Core {
     }
 
     /// A request that will not be sent.
-    fn not_sent(&mut self, what: &What, reason: &str) {
+    pub(super) fn not_sent(&mut self, what: &What, reason: &str) {
         self.in_vain += 1;
         self.problem(render::not_done(what, reason, &self.roster));
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::core::Core;
+use super::later::{NOTICEABLE, asked_to_wait};
 use super::resume::{Account, Way};
 use super::seen::MessageKey;
 use super::{Answer, Effect, Secret, Who};
@@ -119,7 +120,7 @@ impl Core {
     pub(super) fn on_login_reply(&mut self, seq: u64, reply: &Incoming, now: Instant) -> bool {
         if reply.errno == Some(Errno::SlowDown as i64)
             && self.is_for_the_menu(seq)
-            && self.ask_again_later(now)
+            && self.ask_again_later(reply, now)
         {
             return true;
         }
@@ -141,6 +142,10 @@ impl Core {
             return true;
         }
         if self.leaving.as_ref().is_some_and(|leaving| leaving.seq == Some(seq)) {
+            if !reply.is_done() {
+                // The end of the connection is a logout, too.
+                self.hang_up("the server has not done the logout");
+            }
             self.logged_out();
             return true;
         }
@@ -156,18 +161,22 @@ impl Core {
     }
 
     /// False if patience is at its end.
-    fn ask_again_later(&mut self, now: Instant) -> bool {
-        let chance = self.chance();
+    fn ask_again_later(&mut self, reply: &Incoming, now: Instant) -> bool {
+        let (chance, hinted) = (self.chance(), self.hinted_pause(reply));
         let busy = self.busy.get_or_insert_with(|| Busy {
             until: now + BUSY_PATIENCE,
             pauses: Backoff::new(FIRST_BUSY_PAUSE, LONGEST_BUSY_PAUSE),
             again_at: None,
         });
-        let at = now + busy.pauses.next(chance);
+        // A pause of the client's own, where it is told none.
+        let at = now + hinted.unwrap_or_else(|| busy.pauses.next(chance));
         if at > busy.until {
             return false;
         }
         busy.again_at = Some(at);
+        if hinted.is_some_and(|pause| pause >= NOTICEABLE) {
+            self.problem(asked_to_wait(reply, hinted));
+        }
         self.login = None;
         if let Some(Asked::Register { seq, .. }) = &mut self.asked {
             *seq = None;

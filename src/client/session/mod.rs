@@ -8,6 +8,7 @@
 mod acks;
 mod core;
 mod heart;
+mod later;
 mod leaving;
 mod login;
 pub mod outbox;

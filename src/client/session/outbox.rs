@@ -1,7 +1,7 @@
 //! Requests that wait: to be sent, or for their answer. Kept in the order in
 //! which they were typed, and sent again in that order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// How many requests may wait. Whoever types does not reach it; a script is
@@ -16,6 +16,11 @@ const MAX_ATTEMPTS: u32 = 6;
 /// times the number of refusals so far.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// How often a message is refused by a server that asks to slow down before
+/// the client gives up on it. Where the server says how long to wait only the
+/// refusals count between which no other message got its answer: who sends a
+/// thousand lines is refused often, and gets on.
+const MAX_REFUSALS: u32 = 20;
 
 /// What was asked for, as far as the answer's sentence needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +62,16 @@ impl What {
     }
 
     fn is_message(&self) -> bool {
-        matches!(self, What::Chat { .. } | What::GroupChat { .. })
+        self.recipient().is_some()
+    }
+
+    /// Whom a message is for: whether that is a group, and its number.
+    fn recipient(&self) -> Option<(bool, u32)> {
+        match self {
+            What::Chat { to } => Some((false, *to)),
+            What::GroupChat { group } => Some((true, *group)),
+            _ => None,
+        }
     }
 }
 
@@ -77,6 +91,24 @@ pub struct Waiting {
     attempts: u32,
     /// How often the server asked to try again later.
     refusals: u32,
+    /// How often it asked to slow down, as far as [`MAX_REFUSALS`] counts it.
+    slowed: u32,
+    /// How many messages were answered for good at the last refusal.
+    taken_then: u64,
+}
+
+/// What comes of a request for which the server asks to slow down.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Later {
+    /// There is no such message: the refusal stands.
+    NoMessage,
+    /// It is sent again.
+    Repeats {
+        /// How often it was refused, as far as that counts.
+        refusals: u32,
+    },
+    /// It was refused too often, and is out of the box.
+    GivenUp(What),
 }
 
 /// What has become of a request whose time came.
@@ -96,6 +128,16 @@ pub struct Outbox {
     waiting: BTreeMap<u64, Waiting>,
     /// Whether the person knows that messages are being repeated.
     told: bool,
+    /// Nothing is sent before this: the server has asked for it. What was
+    /// refused then waits like what was never sent, so that all of it goes in
+    /// its order.
+    hold: Option<Instant>,
+    /// Whether each recipient gets one message at a time: from such a request
+    /// of the server's until nothing waits any more. Of several on their way
+    /// one may be refused, and those behind it get there first.
+    careful: bool,
+    /// How many messages the server has answered for good.
+    taken: u64,
 }
 
 impl Outbox {
@@ -111,16 +153,50 @@ impl Outbox {
 
     /// Adds a request that is to be sent.
     pub fn add(&mut self, seq: u64, what: What, payload: Vec<u8>) {
-        let waiting =
-            Waiting { what, payload, due: None, pausing: false, attempts: 0, refusals: 0 };
+        let (due, pausing, attempts, refusals, slowed) = (None, false, 0, 0, 0);
+        let waiting = Waiting {
+            what,
+            payload,
+            due,
+            pausing,
+            attempts,
+            refusals,
+            slowed,
+            taken_then: self.taken,
+        };
         self.waiting.insert(seq, waiting);
     }
 
     /// Everything that has not been sent on this connection, in order; from
-    /// now on its answer is awaited.
+    /// now on its answer is awaited. Nothing while the server is to be left
+    /// alone.
     pub fn send_all(&mut self, now: Instant) -> Vec<Vec<u8>> {
-        let unsent = self.waiting.values_mut().filter(|w| w.due.is_none());
-        unsent.map(|w| w.send(now)).collect()
+        let sendable = self.sendable(now);
+        let unsent = self.waiting.iter_mut().filter(|(seq, _)| sendable.contains(seq));
+        unsent.map(|(_, w)| w.send(now)).collect()
+    }
+
+    /// Which of what has not been sent on this connection may be sent now.
+    fn sendable(&mut self, now: Instant) -> BTreeSet<u64> {
+        self.hold = self.hold.filter(|until| now < *until);
+        let mut sendable = BTreeSet::new();
+        if self.hold.is_some() || self.waiting.values().all(|w| w.due.is_some()) {
+            return sendable;
+        }
+        let on_their_way = self.waiting.values().filter(|w| w.due.is_some());
+        let mut busy: BTreeSet<_> = on_their_way.filter_map(|w| w.what.recipient()).collect();
+        let mut overtaken = false;
+        for (seq, waiting) in self.waiting.iter().filter(|(_, w)| w.due.is_none()) {
+            match waiting.what.recipient().filter(|_| self.careful) {
+                Some(recipient) if !busy.insert(recipient) => overtaken = true,
+                // What is no message may decide over those before and behind it.
+                None if overtaken => break,
+                _ => {
+                    sendable.insert(*seq);
+                }
+            }
+        }
+        sendable
     }
 
     /// The connection is gone. What may be repeated waits for the next one;
@@ -143,24 +219,57 @@ impl Outbox {
     /// The request with this `seq` was answered for good.
     pub fn answered(&mut self, seq: u64) -> Option<What> {
         let answered = self.waiting.remove(&seq).map(|w| w.what);
-        self.told &= !self.waiting.is_empty();
+        self.is_settled();
+        self.taken += u64::from(answered.as_ref().is_some_and(What::is_message));
         answered
     }
 
-    /// The server asks to try again later. False if there is no such message:
-    /// then the answer stands. A message is tried for as long as it takes: what
-    /// somebody typed is not lost because a database is away.
-    pub fn retry_later(&mut self, seq: u64, now: Instant) -> bool {
+    /// A service that the server needs is away. False if there is no such
+    /// message: then the answer stands. A message is tried for as long as it
+    /// takes: what somebody typed is not lost because a database is away.
+    pub fn is_unavailable(&mut self, seq: u64, now: Instant) -> bool {
         match self.waiting.get_mut(&seq) {
             Some(w) if w.what.is_message() => {
-                w.refusals = w.refusals.saturating_add(1);
-                w.due = Some(now + RETRY_PAUSE.saturating_mul(w.refusals).min(MAX_RETRY_PAUSE));
-                w.attempts = 0;
-                w.pausing = true;
+                // It gets as far as that.
+                w.slowed = 0;
+                w.pause(now);
                 true
             }
             _ => false,
         }
+    }
+
+    /// The server asks to slow down; for so long, if it says how long.
+    pub fn slow_down(&mut self, seq: u64, pause: Option<Duration>, now: Instant) -> Later {
+        let Some(w) = self.waiting.get_mut(&seq).filter(|w| w.what.is_message()) else {
+            return Later::NoMessage;
+        };
+        if pause.is_some() && w.taken_then != self.taken {
+            w.slowed = 0;
+        }
+        w.taken_then = self.taken;
+        w.slowed += 1;
+        let refusals = w.slowed;
+        if refusals > MAX_REFUSALS {
+            let given_up = self.waiting.remove(&seq).map(|w| w.what);
+            self.is_settled();
+            return given_up.map_or(Later::NoMessage, Later::GivenUp);
+        }
+        match pause {
+            Some(pause) => {
+                (w.due, w.pausing, w.attempts) = (None, false, 0);
+                self.hold = self.hold.max(Some(now + pause));
+                self.careful = true;
+            }
+            None => w.pause(now),
+        }
+        Later::Repeats { refusals }
+    }
+
+    /// Something is out of the box. With the last of it an episode ends.
+    fn is_settled(&mut self) {
+        self.told &= !self.waiting.is_empty();
+        self.careful &= !self.waiting.is_empty();
     }
 
     /// Whether to tell the person that messages are being repeated: once, until
@@ -181,16 +290,13 @@ impl Outbox {
 
     /// Looks after what is due at `now`.
     pub fn take_due(&mut self, now: Instant) -> Vec<Due> {
-        let due: Vec<u64> = self
-            .waiting
-            .iter()
-            .filter(|(_, w)| w.due.is_some_and(|due| due <= now))
-            .map(|(seq, _)| *seq)
-            .collect();
+        let mut due = self.sendable(now);
+        let is_due = |w: &Waiting| w.due.is_some_and(|due| due <= now);
+        due.extend(self.waiting.iter().filter(|(_, w)| is_due(w)).map(|(seq, _)| *seq));
         let mut result = Vec::new();
         for seq in due {
             let Some(waiting) = self.waiting.get_mut(&seq) else { continue };
-            if waiting.pausing {
+            if waiting.pausing || waiting.due.is_none() {
                 result.push(Due::Send(waiting.send(now)));
             } else if waiting.what.is_message() && waiting.attempts < MAX_ATTEMPTS {
                 result.push(Due::Overdue(waiting.send(now)));
@@ -203,17 +309,25 @@ impl Outbox {
 
     /// When [`Outbox::take_due`] has something to do next.
     pub fn next_due(&self) -> Option<Instant> {
-        self.waiting.values().filter_map(|w| w.due).min()
+        self.waiting.values().filter_map(|w| w.due.or(self.hold)).min()
     }
 
     /// Empties the box.
     pub fn take_all(&mut self) -> Vec<What> {
-        self.told = false;
+        (self.told, self.careful, self.hold) = (false, false, None);
         std::mem::take(&mut self.waiting).into_values().map(|w| w.what).collect()
     }
 }
 
 impl Waiting {
+    /// Is sent again after a while, which grows with the refusals.
+    fn pause(&mut self, now: Instant) {
+        self.refusals = self.refusals.saturating_add(1);
+        self.due = Some(now + RETRY_PAUSE.saturating_mul(self.refusals).min(MAX_RETRY_PAUSE));
+        self.attempts = 0;
+        self.pausing = true;
+    }
+
     fn send(&mut self, now: Instant) -> Vec<u8> {
         self.attempts += 1;
         self.pausing = false;

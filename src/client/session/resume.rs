@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::Secret;
 use super::acks::Acks;
-use super::core::{Core, DATABASE_AWAY};
+use super::core::Core;
+use super::later::{DATABASE_AWAY, asked_to_wait};
 use super::login::refusal;
 use super::rivalry::Rivalry;
 use crate::client::backoff::Backoff;
@@ -37,6 +38,11 @@ pub(super) struct Account {
     told_refusal: Option<i64>,
     /// When to try again after a refusal.
     again_at: Option<Instant>,
+    /// Until when the server has asked to be left alone. It holds for new
+    /// connections, too.
+    hold: Option<Instant>,
+    /// The pause that the person was told of: only a much longer one is news.
+    told_pause: Duration,
     /// Whether the person was told of the outage.
     told: bool,
     rivalry: Rivalry,
@@ -70,6 +76,8 @@ impl Account {
             refusals: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             told_refusal: None,
             again_at: None,
+            hold: None,
+            told_pause: Duration::ZERO,
             told: false,
             rivalry: Rivalry::new(took_over),
             pause: None,
@@ -95,7 +103,8 @@ impl Account {
 impl Core {
     /// No connection is to be tried before this.
     pub fn not_before(&self) -> Option<Instant> {
-        self.account.as_ref()?.pause.map(|(_, ends)| ends)
+        let account = self.account.as_ref()?;
+        account.pause.map(|(_, ends)| ends).max(account.hold)
     }
 
     /// Logs in again, if someone is to be logged in.
@@ -103,6 +112,7 @@ impl Core {
         let Some(account) = &mut self.account else { return false };
         account.pause = None;
         account.again_at = None;
+        account.hold = None;
         let ask = account.rivalry.suspected() && !account.wanted;
         let mut fields = json!({"id": account.id, "ack": true});
         let way = match &account.token {
@@ -128,7 +138,7 @@ impl Core {
             self.print(format!("Connected again, logged in as {me}."));
             return self.logged_in(reply, Some(way), now);
         }
-        let chance = self.chance();
+        let (chance, hinted) = (self.chance(), self.hinted_pause(reply));
         let Some(account) = &mut self.account else { return };
         let errno = reply.errno.unwrap_or_default();
         let is_one_of = |errnos: &[Errno]| errnos.iter().any(|e| *e as i64 == errno);
@@ -145,6 +155,15 @@ impl Core {
         let since = *account.refused_since.get_or_insert(now);
         let patient = is_one_of(&[Errno::SlowDown, Errno::Unavailable]);
         if is_one_of(&passing) && (patient || now < since + REFUSED_PATIENCE) {
+            if let Some(pause) = hinted {
+                account.hold = Some(now + pause);
+                account.again_at = account.hold;
+                if pause > account.told_pause * 2 {
+                    account.told_pause = pause;
+                    self.problem(asked_to_wait(reply, hinted));
+                }
+                return;
+            }
             account.again_at = Some(now + account.refusals.next(chance));
             if account.told_refusal.replace(errno) != Some(errno) {
                 self.tell_of_refusal(errno);
@@ -191,6 +210,7 @@ impl Core {
             account.refused_since = None;
             account.refusals.reset();
             account.told_refusal = None;
+            account.told_pause = Duration::ZERO;
             account.told = false;
             account.told_in_use = false;
             account.wanted = false;

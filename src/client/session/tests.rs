@@ -1,6 +1,7 @@
 //! The rules of the session, against a server that is only JSON.
 
 mod doubles;
+mod later;
 mod outages;
 mod resume;
 

@@ -32,6 +32,8 @@ pub(super) enum Fault {
     Store(StoreError),
     /// The driver or the server said no.
     Driver(Error),
+    /// Some rows of a statement were there already: see `offline::apply`.
+    Mixed,
 }
 
 impl From<StoreError> for Fault {
@@ -58,7 +60,12 @@ impl Fault {
     /// Two transactions got in each other's way; the whole one may be tried
     /// again after a rollback.
     pub(super) fn is_conflict(&self) -> bool {
-        matches!(self.code(), Some(DEADLOCK | LOCK_WAIT_TIMEOUT))
+        matches!(self.code(), Some(DEADLOCK | LOCK_WAIT_TIMEOUT)) || self.is_mixed()
+    }
+
+    /// Some rows of a statement were there already.
+    pub(super) fn is_mixed(&self) -> bool {
+        matches!(self, Fault::Mixed)
     }
 
     /// A unique key other than the primary one refused a row. The primary one
@@ -87,7 +94,7 @@ impl Fault {
     /// ping at the next checkout.)
     pub(super) fn breaks_connection(&self) -> bool {
         match self {
-            Fault::Store(_) => false,
+            Fault::Store(_) | Fault::Mixed => false,
             Fault::Driver(error) => !matches!(error, Error::MySqlError(_) | Error::FromRowError(_)),
         }
     }
@@ -114,6 +121,10 @@ impl Fault {
         let error = match self {
             Fault::Store(error) => return error,
             Fault::Driver(error) => error,
+            Fault::Mixed => {
+                let text = "another server stores the same messages at this moment";
+                return StoreError::Unavailable(text.to_owned());
+            }
         };
         if timed_out {
             return StoreError::Unavailable("it did not answer in time".to_owned());

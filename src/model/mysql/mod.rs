@@ -35,12 +35,13 @@ use self::circuit::{BACK_OFF, Circuit, Verdict};
 use self::connect::{DbConn, Target};
 use self::fault::Fault;
 use self::ids::LARGEST_FORM;
+use self::offline::Together;
 use self::pool::Pool;
-use super::offline::DROPS_PER_CALL;
+use super::offline::drop_in_steps;
 use super::store::Result;
 use super::{
     Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
-    OfflinePage, Pushed, ServerRow, Store, StoreError, TokenHash, User, UserId,
+    OfflinePage, OfflineSize, Pushed, ServerRow, Store, StoreError, TokenHash, User, UserId,
 };
 
 pub use self::connect::describe_url;
@@ -314,7 +315,14 @@ impl Store for MysqlStore {
         if ops.is_empty() {
             return Ok(());
         }
-        self.transaction(|db| offline::apply(db, ops))
+        let mut together = Together::Yes;
+        self.transaction(|db| {
+            let applied = offline::apply(db, ops, together);
+            if applied.as_ref().is_err_and(Fault::is_mixed) {
+                together = Together::No;
+            }
+            applied
+        })
     }
     fn offline_page(
         &self,
@@ -325,22 +333,14 @@ impl Store for MysqlStore {
     ) -> Result<OfflinePage> {
         self.run(|db| offline::page(db, user, pushed, max_rows, max_bytes))
     }
-    fn count_offline(&self, user: UserId, most: u32) -> Result<u32> {
-        self.run(|db| offline::count(db, user, most))
+    fn offline_size(&self, user: UserId, most: OfflineSize) -> Result<OfflineSize> {
+        self.run(|db| offline::size(db, user, most))
     }
     fn are_offline(&self, messages: &[OfflineKey]) -> Result<Vec<bool>> {
         self.run(|db| offline::are_there(db, messages))
     }
     fn drop_offline_older_than(&self, age: Duration) -> Result<u64> {
-        let mut dropped = 0;
-        for _ in 0..DROPS_PER_CALL {
-            let some = self.run(|db| offline::drop_some_older_than(db, age))?;
-            dropped += some;
-            if some == 0 {
-                break;
-            }
-        }
-        Ok(dropped)
+        drop_in_steps(|| self.run(|db| offline::drop_some_older_than(db, age)))
     }
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>> {
         self.run(|db| offline::waiting_for(db, server, epoch))

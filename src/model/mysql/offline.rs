@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use mysql::Value;
 
+use super::fault::Fault;
 use super::ids::{IdForms, by_form, id_forms};
 use super::{Attempt, DbConn};
 use crate::model::offline::{DROPPED_AT_ONCE, within};
-use crate::model::{OfflineKey, OfflineOp, OfflinePage, OfflineRow, Pushed, StoreError, UserId};
+use crate::model::{
+    OfflineKey, OfflineOp, OfflinePage, OfflineRow, OfflineSize, Pushed, StoreError, UserId,
+};
 
 /// Rows of one insertion, largest first; 1 is among them, so that any number
 /// can be put together.
@@ -21,6 +24,9 @@ const MAX_STATEMENT_BYTES: usize = 1 << 20;
 /// Room in a packet for all that is not the rows' texts: per row, and once.
 const ROW_OVERHEAD_BYTES: usize = 32;
 const PACKET_OVERHEAD_BYTES: usize = 256;
+
+/// So many rows are looked at before it is asked whether that is enough.
+const SIZED_AT_ONCE: u32 = 2048;
 
 /// One row to insert, borrowed from its operation.
 struct NewRow<'a> {
@@ -36,12 +42,27 @@ impl NewRow<'_> {
     }
 }
 
-pub(super) fn apply(db: &mut DbConn, ops: &[OfflineOp]) -> Attempt<()> {
+/// Whether many rows are inserted by one statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Together {
+    Yes,
+    No,
+}
+
+/// Applies changes, in a transaction that is rolled back if this fails.
+///
+/// Two servers may store the same messages for somebody at the same time, and
+/// rows are read by their numbers. A statement has the numbers of all of its
+/// rows before it meets the other server's and waits for them; what it inserts
+/// then has lower numbers than those, and would overtake them. So a statement
+/// that finds some of its rows there already fails with [`Fault::Mixed`], to be
+/// done again with statements of one row, which have their numbers in turn.
+pub(super) fn apply(db: &mut DbConn, ops: &[OfflineOp], together: Together) -> Attempt<()> {
     let mut inserts: Vec<NewRow<'_>> = Vec::new();
     for op in ops {
         // Neighbouring inserts go together; a delete sees all before it.
         if !matches!(op, OfflineOp::Insert { .. }) {
-            insert(db, &inserts)?;
+            insert(db, &inserts, together)?;
             inserts.clear();
         }
         match op {
@@ -55,10 +76,10 @@ pub(super) fn apply(db: &mut DbConn, ops: &[OfflineOp]) -> Attempt<()> {
             }
         }
     }
-    insert(db, &inserts)
+    insert(db, &inserts, together)
 }
 
-fn insert(db: &mut DbConn, mut rows: &[NewRow<'_>]) -> Attempt<()> {
+fn insert(db: &mut DbConn, mut rows: &[NewRow<'_>], together: Together) -> Attempt<()> {
     // A duplicate must not touch the AUTO_INCREMENT column, not even with
     // `id = id`: MariaDB then goes on counting from the row that it found, and
     // the statement's next rows are taken for duplicates of rows that others
@@ -75,7 +96,10 @@ fn insert(db: &mut DbConn, mut rows: &[NewRow<'_>]) -> Attempt<()> {
     let packet = db.max_packet_bytes.saturating_sub(PACKET_OVERHEAD_BYTES);
     let budget = packet.min(MAX_STATEMENT_BYTES);
     while !rows.is_empty() {
-        let form = insert_form(rows, budget);
+        let form = match together {
+            Together::Yes => insert_form(rows, budget),
+            Together::No => STATEMENT_ROWS.len() - 1,
+        };
         let (now, later) = rows.split_at(STATEMENT_ROWS[form]);
         let bytes: usize = now.iter().map(NewRow::bytes).sum();
         if bytes > packet {
@@ -92,7 +116,10 @@ fn insert(db: &mut DbConn, mut rows: &[NewRow<'_>]) -> Attempt<()> {
                 [row.to.0.into(), row.sender.0.into(), row.mid.into(), row.message.into()]
             })
             .collect();
-        db.change(&SQL[form], params)?;
+        let inserted = db.change(&SQL[form], params)?;
+        if inserted > 0 && inserted < now.len() as u64 {
+            return Err(Fault::Mixed);
+        }
         rows = later;
     }
     Ok(())
@@ -177,10 +204,37 @@ pub(super) fn waiting_for(db: &mut DbConn, server: &str, epoch: i64) -> Attempt<
     ids.into_iter().map(|(id,)| Ok(UserId::from_column(id)?)).collect()
 }
 
-pub(super) fn count(db: &mut DbConn, user: UserId, most: u32) -> Attempt<u32> {
-    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM OfflineMessage FORCE INDEX \
-         (OfflineMessage_page) WHERE userid = ? LIMIT ?) AS waiting";
-    Ok(db.first::<(u32,)>(sql, (user.0, most))?.map_or(0, |(count,)| count))
+pub(super) fn size(db: &mut DbConn, user: UserId, most: OfflineSize) -> Attempt<OfflineSize> {
+    // Without the texts where their lengths are not asked for: large ones lie
+    // apart from the rows.
+    let sql = match most.bytes {
+        u64::MAX => {
+            "SELECT COUNT(*), 0, MAX(id) FROM (SELECT id FROM OfflineMessage \
+             FORCE INDEX (OfflineMessage_page) WHERE userid = ? AND id > ? \
+             ORDER BY id LIMIT ?) AS waiting"
+        }
+        _ => {
+            "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS UNSIGNED), MAX(id) FROM \
+             (SELECT id, LENGTH(message) AS bytes FROM OfflineMessage \
+             FORCE INDEX (OfflineMessage_page) WHERE userid = ? AND id > ? \
+             ORDER BY id LIMIT ?) AS waiting"
+        }
+    };
+    let (mut size, mut after) = (OfflineSize::default(), 0);
+    while size.rows < most.rows && size.bytes < most.bytes {
+        let asked = SIZED_AT_ONCE.min(most.rows - size.rows);
+        let Some((rows, bytes, last)) =
+            db.first::<(u32, u64, Option<i64>)>(sql, (user.0, after, asked))?
+        else {
+            break;
+        };
+        size = size.plus(OfflineSize { rows, bytes });
+        match last {
+            Some(last) if rows == asked => after = last,
+            _ => break,
+        }
+    }
+    Ok(size)
 }
 
 pub(super) fn are_there(db: &mut DbConn, messages: &[OfflineKey]) -> Attempt<Vec<bool>> {

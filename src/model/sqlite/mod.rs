@@ -25,15 +25,16 @@ use std::time::Duration;
 use rusqlite::{Connection, Params, Row, TransactionBehavior};
 
 use self::fault::Fault;
-use super::offline::DROPS_PER_CALL;
+use super::offline::drop_in_steps;
 use super::store::Result;
 use super::{
     Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
-    OfflinePage, Pushed, ServerRow, Store, TokenHash, User, UserId,
+    OfflinePage, OfflineSize, Pushed, ServerRow, Store, TokenHash, User, UserId,
 };
 
-/// Connections that read beside the one that writes.
-const READERS: usize = 3;
+/// Connections that read beside the one that writes: as many as there are
+/// workers by default, or what leaves one of those to users would leave none.
+const READERS: usize = 4;
 
 /// A [`Store`] in one SQLite file.
 pub struct SqliteStore {
@@ -257,22 +258,14 @@ impl Store for SqliteStore {
     ) -> Result<OfflinePage> {
         self.read(|conn| offline::page(conn, user, pushed, max_rows, max_bytes))
     }
-    fn count_offline(&self, user: UserId, most: u32) -> Result<u32> {
-        self.read(|conn| offline::count(conn, user, most))
+    fn offline_size(&self, user: UserId, most: OfflineSize) -> Result<OfflineSize> {
+        self.read(|conn| offline::size(conn, user, most))
     }
     fn are_offline(&self, messages: &[OfflineKey]) -> Result<Vec<bool>> {
         self.read(|conn| offline::are_there(conn, messages))
     }
     fn drop_offline_older_than(&self, age: Duration) -> Result<u64> {
-        let mut dropped = 0;
-        for _ in 0..DROPS_PER_CALL {
-            let some = self.write(|conn| offline::drop_some_older_than(conn, age))?;
-            dropped += some;
-            if some == 0 {
-                break;
-            }
-        }
-        Ok(dropped)
+        drop_in_steps(|| self.write(|conn| offline::drop_some_older_than(conn, age)))
     }
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>> {
         self.read(|conn| offline::waiting_for(conn, server, epoch))

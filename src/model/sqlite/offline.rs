@@ -7,7 +7,9 @@ use rusqlite::{Connection, params};
 
 use super::{Attempt, change, first, rows};
 use crate::model::offline::DROPPED_AT_ONCE;
-use crate::model::{OfflineKey, OfflineOp, OfflinePage, OfflineRow, Pushed, StoreError, UserId};
+use crate::model::{
+    OfflineKey, OfflineOp, OfflinePage, OfflineRow, OfflineSize, Pushed, StoreError, UserId,
+};
 
 pub(super) fn apply(conn: &Connection, ops: &[OfflineOp]) -> Attempt<()> {
     for op in ops {
@@ -74,9 +76,21 @@ pub(super) fn waiting_for(conn: &Connection, server: &str, epoch: i64) -> Attemp
     rows(conn, sql, (server, epoch), |row| Ok(UserId::from_column(row.get(0)?)?))
 }
 
-pub(super) fn count(conn: &Connection, user: UserId, most: u32) -> Attempt<u32> {
-    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM OfflineMessage WHERE userid = ?1 LIMIT ?2)";
-    Ok(first(conn, sql, (user.0, most), |row| Ok(row.get(0)?))?.unwrap_or(0))
+pub(super) fn size(conn: &Connection, user: UserId, most: OfflineSize) -> Attempt<OfflineSize> {
+    // The lengths stand in the rows' heads: no text is read.
+    let sql = match most.bytes {
+        u64::MAX => "SELECT 0 FROM OfflineMessage WHERE userid = ?1",
+        _ => "SELECT octet_length(message) FROM OfflineMessage WHERE userid = ?1",
+    };
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query([user.0])?;
+    let mut size = OfflineSize::default();
+    while size.rows < most.rows && size.bytes < most.bytes {
+        let Some(row) = rows.next()? else { break };
+        let bytes: i64 = row.get(0)?;
+        size = size.plus(OfflineSize { rows: 1, bytes: bytes.unsigned_abs() });
+    }
+    Ok(size)
 }
 
 pub(super) fn are_there(conn: &Connection, messages: &[OfflineKey]) -> Attempt<Vec<bool>> {

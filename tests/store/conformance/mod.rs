@@ -109,6 +109,7 @@ macro_rules! for_each_case {
             ]
             offline_bounds with_back_door: [
                 what_waits_is_counted_up_to_a_bound,
+                what_waits_is_measured_in_bytes_of_text,
                 it_is_known_which_messages_wait,
                 what_waited_too_long_is_dropped,
                 ten_thousand_that_waited_too_long_are_dropped_at_a_time,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cluster_chat::model::{OfflineKey, OfflineOp, Pushed, Store, UserId};
+use cluster_chat::model::{OfflineKey, OfflineOp, OfflineSize, Pushed, Store, UserId};
 
 use super::BackDoor;
 
@@ -28,14 +28,39 @@ fn rows(store: &dyn Store, user: UserId) -> Vec<i64> {
     page.rows.into_iter().map(|row| row.row).collect()
 }
 
+fn size(rows: u32, bytes: u64) -> OfflineSize {
+    OfflineSize { rows, bytes }
+}
+
 pub fn what_waits_is_counted_up_to_a_bound(store: &dyn Store, _: &dyn BackDoor) {
     store_some(store, BOB, 0..5);
     store_some(store, CAROL, 0..2);
-    assert_eq!(store.count_offline(BOB, 100).unwrap(), 5);
-    assert_eq!(store.count_offline(BOB, 5).unwrap(), 5);
-    assert_eq!(store.count_offline(BOB, 4).unwrap(), 4);
-    assert_eq!(store.count_offline(CAROL, u32::MAX).unwrap(), 2);
-    assert_eq!(store.count_offline(SENDER, 100).unwrap(), 0);
+    let rows = |user, most| store.offline_size(user, size(most, u64::MAX)).unwrap().rows;
+    assert_eq!(rows(BOB, 100), 5);
+    assert_eq!(rows(BOB, 5), 5);
+    assert_eq!(rows(BOB, 4), 4);
+    assert_eq!(rows(CAROL, u32::MAX), 2);
+    assert_eq!(rows(SENDER, 100), 0);
+}
+
+pub fn what_waits_is_measured_in_bytes_of_text(store: &dyn Store, _: &dyn BackDoor) {
+    store_some(store, BOB, 0..5000);
+    // Two characters of two and of four bytes, and one too long for a page.
+    let texts = ["äß".to_owned(), "𝄞".to_owned(), "x".repeat(100_000)];
+    let ops = texts.iter().zip(0u8..).map(|(text, mid)| OfflineOp::Insert {
+        to: CAROL,
+        sender: SENDER,
+        mid: [mid].into(),
+        message: text.as_bytes().into(),
+    });
+    store.apply_offline(&ops.collect::<Vec<_>>()).unwrap();
+    let most = size(100_000, 1 << 30);
+    assert_eq!(store.offline_size(BOB, most).unwrap(), size(5000, 10_000));
+    assert_eq!(store.offline_size(CAROL, most).unwrap(), size(3, 100_008));
+    assert_eq!(store.offline_size(SENDER, most).unwrap(), size(0, 0));
+    assert_eq!(store.offline_size(BOB, size(3000, 1 << 30)).unwrap(), size(3000, 6000));
+    let some = store.offline_size(BOB, size(100_000, 100)).unwrap();
+    assert!(some.bytes >= 100 && some.rows < 5000, "it goes no further than need be: {some:?}");
 }
 
 pub fn it_is_known_which_messages_wait(store: &dyn Store, _: &dyn BackDoor) {
@@ -94,5 +119,5 @@ pub fn a_page_goes_on_behind_what_was_pushed_and_is_dropped(
     // What was pushed is confirmed although it is no longer there.
     let confirmed = OfflineOp::DeleteRows { to: BOB, rows: vec![1, 2] };
     store.apply_offline(&[confirmed]).unwrap();
-    assert_eq!(store.count_offline(BOB, 10).unwrap(), 1);
+    assert_eq!(store.offline_size(BOB, size(10, u64::MAX)).unwrap().rows, 1);
 }
