@@ -87,6 +87,11 @@ pub struct Config {
     #[arg(long, env = "CHAT_IDLE_TIMEOUT", value_name = "S", default_value = "90", value_parser = seconds)]
     pub idle_timeout: Duration,
 
+    /// Close a client whose frame is not whole after so long, in seconds, and a
+    /// second more for each 4 KiB of it that have come
+    #[arg(long, env = "CHAT_FRAME_TIMEOUT", value_name = "S", default_value = "15", value_parser = seconds)]
+    pub frame_timeout: Duration,
+
     /// Close a client whose socket took nothing for so long, in seconds
     #[arg(long, env = "CHAT_WRITE_TIMEOUT", value_name = "S", default_value = "10", value_parser = seconds)]
     pub write_timeout: Duration,

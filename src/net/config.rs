@@ -25,6 +25,9 @@ pub struct ReactorConfig {
     ///
     /// [`Io::set_idle_timeout`]: super::Io::set_idle_timeout
     pub idle_timeout: Duration,
+    /// How long a frame that has begun may take to become whole, and a second
+    /// more for each 4 KiB of it that have come.
+    pub frame_timeout: Duration,
     /// How long a socket may take nothing while bytes wait for it, and how
     /// long a connection that finishes may take to write what is queued.
     pub write_timeout: Duration,
@@ -48,6 +51,7 @@ impl Default for ReactorConfig {
             read_budget_bytes: 65_536,
             frame_budget: 64,
             idle_timeout: Duration::from_secs(90),
+            frame_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(10),
             half_close_timeout: Duration::from_secs(5),
             linger_timeout: Duration::from_secs(1),

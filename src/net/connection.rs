@@ -17,9 +17,12 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::buffer_pool::BufferPool;
 use super::codec::{Codec, CodecError, Decoded, for_first_byte};
 use super::config::ReactorConfig;
-use super::outbound::{BufferPool, Outbound};
+use super::inbound::Inbound;
+use super::kept_inputs::Filed;
+use super::outbound::Outbound;
 use super::{CloseReason, ConnId};
 
 /// A connection's serial: its key and its mio token.
@@ -45,6 +48,10 @@ pub(super) struct Connection {
     pub inbound: Inbound,
     /// What the socket has not taken yet.
     pub outbound: Outbound,
+    /// Where its input stands among those that are kept.
+    pub filed: Option<Filed>,
+    /// Since when the frame at the start of `inbound` is there and not whole.
+    pub frame_since: Option<Instant>,
     /// Bytes of both that count against the memory of all.
     pub counted: usize,
     /// Bytes that the socket has taken since the connection was opened.
@@ -124,6 +131,8 @@ impl Connection {
             codec: None,
             inbound: Inbound::default(),
             outbound: Outbound::default(),
+            filed: None,
+            frame_since: None,
             counted: 0,
             accepted: 0,
             oversized_until: 0,
@@ -245,42 +254,6 @@ impl Connection {
         Ok(())
     }
 
-    /// When this connection has to be looked at, and why it ends if nothing
-    /// has changed by then; `None` as the reason: the one it finishes with.
-    pub(super) fn deadline(
-        &self,
-        config: &ReactorConfig,
-        now: Instant,
-    ) -> Option<(Instant, Option<CloseReason>)> {
-        match self.phase {
-            Phase::AwaitingHeader { deadline } => {
-                return Some(self.header_deadline(deadline, config.proxy_header_timeout));
-            }
-            Phase::Finishing { deadline, .. } | Phase::Lingering { deadline, .. } => {
-                return Some((deadline, None));
-            }
-            Phase::Closing { .. } => return None,
-            Phase::Open => {}
-        }
-        let idle = match self.idle_timeout {
-            Some(timeout) if self.wants_bytes() => {
-                // Bytes that wait for their turn are no silence.
-                let busy = self.readable || self.undecoded;
-                let since = if busy { now } else { self.quiet_since };
-                Some((since + timeout, Some(CloseReason::Idle(timeout))))
-            }
-            _ => None,
-        };
-        let stalled = self.stalled_since.map(|since| {
-            let timeout = config.write_timeout;
-            (since + timeout, Some(CloseReason::WriteStalled(timeout)))
-        });
-        let half_closed = self
-            .eof_at
-            .map(|at| (at + config.half_close_timeout, Some(CloseReason::HalfCloseExpired)));
-        [idle, stalled, half_closed].into_iter().flatten().min_by_key(|(at, _)| *at)
-    }
-
     /// Gives every buffer back.
     pub(super) fn release(&mut self, pool: &mut BufferPool) {
         self.inbound.clear(pool);
@@ -292,64 +265,6 @@ impl Connection {
 pub(super) fn token(serial: Serial) -> Token {
     const { assert!(usize::BITS == 64, "a serial must fit into a token") }
     Token(serial.get() as usize)
-}
-
-/// What was read and is not used up yet.
-#[derive(Default)]
-pub(super) struct Inbound {
-    buffer: Vec<u8>,
-    /// Bytes of `buffer` that are used up.
-    start: usize,
-}
-
-impl Inbound {
-    pub(super) fn as_slice(&self) -> &[u8] {
-        &self.buffer[self.start..]
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.buffer.len() - self.start
-    }
-
-    pub(super) fn append(&mut self, bytes: &[u8], pool: &mut BufferPool) {
-        if self.buffer.capacity() == 0 {
-            self.buffer = pool.take();
-        }
-        if self.start > 0 {
-            self.buffer.drain(..self.start);
-            self.start = 0;
-        }
-        self.buffer.extend_from_slice(bytes);
-    }
-
-    /// Lends out everything, so that it can be decoded while the connection is
-    /// free for others.
-    pub(super) fn take(&mut self) -> Self {
-        std::mem::take(self)
-    }
-
-    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.buffer[self.start..]
-    }
-
-    /// Marks bytes as used up; the last one takes the buffer with it.
-    pub(super) fn consume(&mut self, bytes: usize, pool: &mut BufferPool) {
-        self.start += bytes;
-        if self.start >= self.buffer.len() {
-            self.clear(pool);
-        }
-    }
-
-    pub(super) fn clear(&mut self, pool: &mut BufferPool) {
-        self.start = 0;
-        pool.give(std::mem::take(&mut self.buffer));
-    }
-
-    /// Memory that is kept from others.
-    #[cfg(test)]
-    pub(super) fn held_bytes(&self) -> usize {
-        self.buffer.capacity()
-    }
 }
 
 /// Serials count up, so spreading their bits is hashing enough.

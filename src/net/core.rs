@@ -18,20 +18,19 @@ use log::{debug, error, info, warn};
 use mio::Poll;
 use mio::event::Event;
 
+use super::buffer_pool::BufferPool;
 use super::config::ReactorConfig;
 use super::connection::{Connection, Connections, Phase, ReadOutcome, Serial};
+use super::kept_inputs::KeptInputs;
 use super::log_budget::LogBudget;
 use super::memory::Unpublished;
-use super::outbound::{BufferPool, Payload};
+use super::outbound::Payload;
 use super::timers::Timers;
 use super::{CloseReason, ConnId};
 
 /// A turn that queues more than this to one connection does not wait for its
 /// end to write.
 const EARLY_FLUSH_BYTES: usize = 256 * 1024;
-/// Alarms of closed connections are swept out when they are more than the
-/// connections and this.
-const STALE_ALARMS: usize = 1024;
 
 /// Everything but the handler and the mailbox.
 pub(super) struct Core {
@@ -56,12 +55,16 @@ pub(super) struct Core {
     /// The connections' alarms.
     pub alarms: Timers<Serial>,
     pub pool: BufferPool,
+    /// Inputs that wait for more or for their turn.
+    pub kept_inputs: KeptInputs,
     /// Set when the reactor was told to end: no more frames.
     pub shutdown_at: Option<Instant>,
     /// What may be told at info.
     pub telling: Telling,
     /// What the buffers hold beyond what the other reactors know.
     pub unpublished: Unpublished,
+    /// What counts of them for the pool.
+    pub counted_pool: usize,
 }
 
 /// What may be told at info of connections, by kind, so that none hides
@@ -78,6 +81,7 @@ pub(super) struct Telling {
 
 impl Core {
     pub(super) fn new(index: u16, config: ReactorConfig, poll: Poll) -> Self {
+        let pool = BufferPool::new(config.memory.pool_bytes());
         Self {
             index,
             config,
@@ -91,10 +95,12 @@ impl Core {
             closing: Vec::new(),
             timers: Timers::new(),
             alarms: Timers::new(),
-            pool: BufferPool::default(),
+            pool,
+            kept_inputs: KeptInputs::default(),
             shutdown_at: None,
             telling: Telling::default(),
             unpublished: Unpublished::default(),
+            counted_pool: 0,
         }
     }
 
@@ -217,8 +223,14 @@ impl Core {
             self.close(id, CloseReason::Socket(e.to_string()));
             return None;
         }
-        let queued = conn.counted_bytes();
+        let mut queued = conn.counted_bytes();
         self.count_buffers(id.serial);
+        if is_short && frame_bytes > limit && queued > limit && self.make_room(queued, id) {
+            // As much is free again: a login's answer comes whole all the same.
+            let conn = self.get(id)?;
+            conn.allow_oversized(frame_bytes, end, limit);
+            queued = conn.counted_bytes();
+        }
         if queued > limit {
             self.close(id, CloseReason::SlowReader { queued, limit });
             return None;
@@ -234,6 +246,7 @@ impl Core {
         conn.undecoded = false;
         let mut inbound = conn.inbound.take();
         inbound.clear(&mut self.pool);
+        self.count_input(id.serial);
         self.mark_dirty(id.serial);
     }
 
@@ -263,6 +276,7 @@ impl Core {
         conn.paused = false;
         // It was not asked, so it has not been silent.
         conn.quiet_since = now;
+        conn.frame_since = conn.frame_since.map(|_| now);
         if in_no_hurry {
             self.mark_backlogged(id.serial);
         } else {
@@ -303,41 +317,13 @@ impl Core {
         news.then_some((id, conn.accepted))
     }
 
-    /// Closes the connections whose time is over.
-    pub(super) fn expire(&mut self) {
-        while let Some((at, serial)) = self.alarms.pop_due(self.now) {
-            let Some(conn) = self.connections.get_mut(&serial) else { continue };
-            if conn.armed != Some(at) {
-                continue;
-            }
-            conn.armed = None;
-            let id = conn.id;
-            match conn.deadline(&self.config, self.now) {
-                Some((deadline, None)) if deadline <= self.now => {
-                    self.close_finished(id, CloseReason::Shutdown);
-                }
-                Some((deadline, Some(reason))) if deadline <= self.now => self.close(id, reason),
-                _ => self.arm(serial),
-            }
-        }
-    }
-
-    /// Closes what is left at the shutdown's deadline.
-    pub(super) fn expire_shutdown(&mut self) {
-        if self.shutdown_at.is_some_and(|at| at <= self.now) {
-            let ids: Vec<ConnId> = self.connections.values().map(|c| c.id).collect();
-            for id in ids {
-                self.close_finished(id, CloseReason::Shutdown);
-            }
-        }
-    }
-
     /// Frees a closed connection and says why it ended, if the handler knows
     /// of it.
     pub(super) fn remove(&mut self, serial: Serial) -> Option<(ConnId, CloseReason)> {
         let mut conn = self.connections.remove(&serial)?;
         conn.release(&mut self.pool);
         self.uncount_buffers(conn.counted);
+        self.kept_inputs.refile(serial, conn.filed, None);
         if let Err(e) = self.poll.registry().deregister(&mut conn.stream) {
             warn!(target: "reactor", "conn={} cannot be unwatched: err={e}", conn.id);
         }
@@ -357,23 +343,6 @@ impl Core {
             None => debug!(target: "reactor", "conn={id} peer={peer} closed: {reason}"),
         }
         conn.told_open.then_some((id, reason))
-    }
-
-    /// Sees to it that an alarm rings no later than the connection's deadline.
-    pub(super) fn arm(&mut self, serial: Serial) {
-        let Some(conn) = self.connections.get_mut(&serial) else { return };
-        let Some((at, _)) = conn.deadline(&self.config, self.now) else { return };
-        if conn.armed.is_some_and(|armed| armed <= at) {
-            return;
-        }
-        conn.armed = Some(at);
-        self.alarms.push(at, serial);
-        if self.alarms.len() > 2 * self.connections.len() + STALE_ALARMS {
-            let connections = &self.connections;
-            self.alarms.retain(|at, serial| {
-                connections.get(serial).is_some_and(|conn| conn.armed == Some(at))
-            });
-        }
     }
 
     /// One read for a connection's turn. The peer's end starts a deadline.

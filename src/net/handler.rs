@@ -39,7 +39,8 @@ pub enum CloseReason {
         /// `--max-outbound`.
         limit: usize,
     },
-    /// The server's buffers are nearly used up and this one's share is gone.
+    /// The server's buffers are nearly used up, and this one has held much of
+    /// them for long.
     #[error("short of memory: {held} bytes are held for it, {allowance} may be now")]
     ShortOfMemory {
         /// Bytes that are held.
@@ -50,6 +51,9 @@ pub enum CloseReason {
     /// Nothing came for too long.
     #[error("idle for {} s", .0.as_secs())]
     Idle(Duration),
+    /// A frame had begun and was not whole in time.
+    #[error("a frame was not whole after {} s and more", .0.as_secs())]
+    FrameUnfinished(Duration),
     /// Bytes waited and the socket took none for too long.
     #[error("the peer took nothing for {} s", .0.as_secs())]
     WriteStalled(Duration),

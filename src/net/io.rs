@@ -118,6 +118,12 @@ impl<'a> Io<'a> {
         self.core.alarms.len()
     }
 
+    /// Memory that waits in the pool.
+    #[cfg(test)]
+    pub(super) fn pooled_bytes(&self) -> usize {
+        self.core.pool.kept_bytes()
+    }
+
     /// Memory that the connection's buffers take.
     #[cfg(test)]
     pub(super) fn held_bytes(&self, conn: ConnId) -> usize {

@@ -1,5 +1,8 @@
 //! The memory of all reactors' buffers together, and each connection's share.
 //!
+//! What counts is the buffers' own size, not how many of their bytes are in
+//! use: that is what others lack. Those that wait in a reactor's pool count too.
+//!
 //! While there is plenty a connection may hold its own limit. The less is free
 //! the less each may hold (a dynamic threshold, after Choudhury and Hahne,
 //! "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998):
@@ -11,20 +14,22 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::buffer_pool::POOL_BYTES;
 use super::connection::Serial;
 use super::core::Core;
-use super::{CloseReason, ConnId};
 
 /// A connection may hold one part in so many of what is free.
 const SHARE: usize = 16;
 /// And this much in any case: whoever reads and writes what people write needs
 /// no more.
 const FLOOR_BYTES: usize = 16 * 1024;
+/// A reactor's pool may keep one part in so many of everything.
+const POOL_SHARE: usize = 64;
 /// A turn that takes more than this says so before its end.
 const PUBLISH_BYTES: isize = 1024 * 1024;
 
-/// Counts the bytes that wait in buffers, to be read or written. Clones count
-/// together.
+/// Counts the memory of buffers, of what is read and of what is to be written.
+/// Clones count together.
 #[derive(Debug, Clone)]
 pub struct BufferMemory {
     limit_bytes: usize,
@@ -49,6 +54,28 @@ impl BufferMemory {
         }
         let free = self.limit_bytes.saturating_sub(self.used_bytes.load(Ordering::Relaxed));
         own_limit.min((free / SHARE).max(FLOOR_BYTES))
+    }
+
+    /// What has to become free until `wanted` bytes are.
+    pub(super) fn missing(&self, wanted: usize) -> usize {
+        match self.limit_bytes {
+            0 => 0,
+            limit => (self.used_bytes.load(Ordering::Relaxed) + wanted).saturating_sub(limit),
+        }
+    }
+
+    /// What has to become free until one connection may hold so much.
+    pub(super) fn missing_for(&self, held: usize, own_limit: usize) -> usize {
+        let wanted = if held > FLOOR_BYTES { SHARE * held.min(own_limit) } else { 0 };
+        self.missing(wanted)
+    }
+
+    /// What one reactor's pool may keep.
+    pub(super) fn pool_bytes(&self) -> usize {
+        match self.limit_bytes {
+            0 => POOL_BYTES,
+            limit => POOL_BYTES.min(limit / POOL_SHARE),
+        }
     }
 
     /// Bytes in use, as last told.
@@ -79,7 +106,7 @@ impl Core {
     /// Counts what a connection's buffers hold now.
     pub(super) fn count_buffers(&mut self, serial: Serial) {
         let Some(conn) = self.connections.get_mut(&serial) else { return };
-        let held = conn.inbound.len() + conn.outbound.len();
+        let held = conn.inbound.held_bytes() + conn.outbound.held_bytes();
         let before = std::mem::replace(&mut conn.counted, held);
         self.unpublished.0 += held as isize - before as isize;
         if self.unpublished.0.abs() > PUBLISH_BYTES {
@@ -94,19 +121,11 @@ impl Core {
 
     /// Tells the other reactors what this one's buffers hold.
     pub(super) fn publish_buffers(&mut self) {
+        let pooled = self.pool.kept_bytes();
+        let before = std::mem::replace(&mut self.counted_pool, pooled);
+        self.unpublished.0 += pooled as isize - before as isize;
         if self.unpublished.0 != 0 {
             self.config.memory.publish(&mut self.unpublished);
-        }
-    }
-
-    /// Counts an input that has grown, and closes its connection where that
-    /// holds too much while memory is short.
-    pub(super) fn input_kept(&mut self, id: ConnId) {
-        self.count_buffers(id.serial);
-        let (allowance, is_short) = self.allowance();
-        let held = self.peek(id).map_or(0, |conn| conn.inbound.len());
-        if is_short && held > allowance {
-            self.close(id, CloseReason::ShortOfMemory { held, allowance });
         }
     }
 }

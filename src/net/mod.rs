@@ -12,14 +12,18 @@
 //! ```
 
 pub mod acceptor;
+mod buffer_pool;
 pub mod codec;
 pub mod config;
 pub mod conn_id;
 mod connection;
 mod core;
+mod deadlines;
 pub mod handle;
 pub mod handler;
+mod inbound;
 pub mod io;
+mod kept_inputs;
 mod lingering;
 mod log_budget;
 pub mod memory;

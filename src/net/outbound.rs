@@ -5,11 +5,14 @@
 //! - Bytes leave in the order queued; what the socket did not take stays.
 //! - An empty queue holds no memory: its buffers are back in the [`BufferPool`],
 //!   from where the next frame gets them without an allocation.
+//! - What it holds is never much more than what waits: a chunk of which only
+//!   a little is left to write is moved to a smaller buffer.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::sync::Arc;
 
+use super::buffer_pool::{BufferPool, queue_bytes};
 use super::codec::{Codec, CodecError};
 
 /// A chunk is not appended to beyond this, so that a queue that grows is not
@@ -19,12 +22,8 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const SHARE_FROM_BYTES: usize = 4 * 1024;
 /// Chunks that go into one `writev`.
 const SLICES: usize = 32;
-/// Memory that the buffers of a pool keep, all together.
-const POOL_BYTES: usize = 4 * 1024 * 1024;
-/// A larger buffer goes back to the allocator.
-const LARGEST_POOLED_BYTES: usize = 2 * CHUNK_BYTES;
-/// Queues that a pool keeps, each of at most [`SLICES`] chunks.
-const POOLED_QUEUES: usize = 1024;
+/// Room for what any dialect puts around a payload.
+const AROUND_BYTES: usize = 16;
 
 /// A frame's content, to be copied or shared.
 pub(super) enum Payload<'a> {
@@ -33,7 +32,7 @@ pub(super) enum Payload<'a> {
 }
 
 impl Payload<'_> {
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Borrowed(bytes) => bytes,
             Self::Shared(bytes) => bytes,
@@ -49,9 +48,11 @@ pub(super) struct Outbound {
     start: usize,
     /// Bytes that wait.
     len: usize,
+    /// Memory of all chunks.
+    chunk_bytes: usize,
 }
 
-enum Chunk {
+pub(super) enum Chunk {
     Copied(Vec<u8>),
     Shared(Arc<[u8]>),
 }
@@ -86,28 +87,31 @@ impl Outbound {
     ) -> Result<usize, CodecError> {
         let bytes = payload.bytes();
         let before = self.len;
-        let out = self.open_chunk(pool);
-        let head = out.len();
-        if let Err(e) = codec.encode_head(bytes.len(), out) {
+        let shared = match payload {
+            Payload::Shared(shared) if bytes.len() >= SHARE_FROM_BYTES => Some(*shared),
+            _ => None,
+        };
+        let copied = if shared.is_some() { &[] } else { bytes };
+        let pushed = self.append(AROUND_BYTES + copied.len(), pool, |out| {
+            codec.encode_head(bytes.len(), out)?;
+            out.extend_from_slice(copied);
+            Ok(())
+        });
+        if let Err(e) = pushed {
             self.release_if_empty(pool);
             return Err(e);
         }
-        let mut copied = out.len() - head;
-        match payload {
-            Payload::Shared(shared) if bytes.len() >= SHARE_FROM_BYTES => {
-                self.chunks.push_back(Chunk::Shared(Arc::clone(shared)));
-                self.len += bytes.len();
-            }
-            _ => {
-                out.extend_from_slice(bytes);
-                copied += bytes.len();
-            }
+        if let Some(shared) = shared {
+            self.chunks.push_back(Chunk::Shared(Arc::clone(shared)));
+            self.len += shared.len();
+            self.chunk_bytes += shared.len();
         }
-        self.len += copied;
         let tail = codec.tail();
         if !tail.is_empty() {
-            self.open_chunk(pool).extend_from_slice(tail);
-            self.len += tail.len();
+            self.append(tail.len(), pool, |out| {
+                out.extend_from_slice(tail);
+                Ok(())
+            })?;
         }
         Ok(self.len - before)
     }
@@ -131,6 +135,7 @@ impl Outbound {
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    self.compact(pool);
                     return Ok(Written { bytes, blocked: true });
                 }
                 Err(e) => return Err(e),
@@ -168,26 +173,49 @@ impl Outbound {
             && self.start >= chunk.bytes().len()
         {
             self.start -= chunk.bytes().len();
-            if let Some(Chunk::Copied(buffer)) = self.chunks.pop_front() {
-                pool.give(buffer);
+            if let Some(chunk) = self.chunks.pop_front() {
+                self.chunk_bytes -= chunk.held_bytes();
+                chunk.release(pool);
             }
         }
         self.release_if_empty(pool);
     }
 
-    /// The chunk that small things are appended to.
-    fn open_chunk(&mut self, pool: &mut BufferPool) -> &mut Vec<u8> {
+    /// Moves what is left of the chunk that is being written to a smaller
+    /// buffer, where that is little.
+    fn compact(&mut self, pool: &mut BufferPool) {
+        let Some(chunk) = self.chunks.front_mut().filter(|_| self.start > 0) else { return };
+        let before = chunk.held_bytes();
+        if chunk.compact(self.start, pool) {
+            self.start = 0;
+            self.chunk_bytes = self.chunk_bytes - before + chunk.held_bytes();
+        }
+    }
+
+    /// Has something small, of at most so many bytes, appended to the last
+    /// chunk.
+    fn append(
+        &mut self,
+        bytes: usize,
+        pool: &mut BufferPool,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> Result<(), CodecError> {
         if self.chunks.capacity() == 0 {
-            self.chunks = pool.queues.pop().unwrap_or_default();
+            self.chunks = pool.take_queue();
         }
         let open = matches!(self.chunks.back(), Some(Chunk::Copied(b)) if b.len() < CHUNK_BYTES);
         if !open {
-            self.chunks.push_back(Chunk::Copied(pool.take()));
+            self.chunks.push_back(Chunk::Copied(Vec::new()));
         }
-        match self.chunks.back_mut() {
-            Some(Chunk::Copied(buffer)) => buffer,
-            _ => unreachable!("a copied chunk was just found or pushed"),
-        }
+        let Some(Chunk::Copied(buffer)) = self.chunks.back_mut() else {
+            unreachable!("a copied chunk was just found or pushed")
+        };
+        let (held, len) = (buffer.capacity(), buffer.len());
+        pool.reserve(buffer, bytes);
+        let written = write(buffer);
+        self.chunk_bytes = self.chunk_bytes - held + buffer.capacity();
+        self.len += buffer.len() - len;
+        written
     }
 
     fn release_if_empty(&mut self, pool: &mut BufferPool) {
@@ -195,26 +223,17 @@ impl Outbound {
             return;
         }
         self.start = 0;
+        self.chunk_bytes = 0;
         let mut chunks = std::mem::take(&mut self.chunks);
         for chunk in chunks.drain(..) {
-            if let Chunk::Copied(buffer) = chunk {
-                pool.give(buffer);
-            }
+            chunk.release(pool);
         }
-        if chunks.capacity() > 0 && chunks.capacity() <= SLICES && pool.queues.len() < POOLED_QUEUES
-        {
-            pool.queues.push(chunks);
-        }
+        pool.give_queue(chunks);
     }
 
     /// Memory that this queue keeps from others.
-    #[cfg(test)]
     pub(super) fn held_bytes(&self) -> usize {
-        let chunks = self.chunks.iter().map(|chunk| match chunk {
-            Chunk::Copied(buffer) => buffer.capacity(),
-            Chunk::Shared(bytes) => bytes.len(),
-        });
-        self.chunks.capacity() * size_of::<Chunk>() + chunks.sum::<usize>()
+        queue_bytes(&self.chunks) + self.chunk_bytes
     }
 }
 
@@ -225,34 +244,34 @@ impl Chunk {
             Self::Shared(bytes) => bytes,
         }
     }
-}
-
-/// Buffers between two uses, one pool per reactor: a connection has one only
-/// while it holds bytes, and yet a frame in steady state allocates nothing.
-#[derive(Default)]
-pub(super) struct BufferPool {
-    buffers: Vec<Vec<u8>>,
-    /// Capacity of all `buffers`.
-    kept_bytes: usize,
-    queues: Vec<VecDeque<Chunk>>,
-}
-
-impl BufferPool {
-    /// An empty buffer.
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        let buffer = self.buffers.pop().unwrap_or_default();
-        self.kept_bytes -= buffer.capacity();
-        buffer
+    /// Memory that it keeps; what is shared counts for each.
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Copied(buffer) => buffer.capacity(),
+            Self::Shared(bytes) => bytes.len(),
+        }
     }
 
-    /// Takes a buffer back; what it held is forgotten.
-    pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
-        let bytes = buffer.capacity();
-        let fits = (1..=LARGEST_POOLED_BYTES).contains(&bytes);
-        if fits && self.kept_bytes + bytes <= POOL_BYTES {
-            buffer.clear();
-            self.kept_bytes += bytes;
-            self.buffers.push(buffer);
+    /// Drops what is before `start`, where little is behind it.
+    fn compact(&mut self, start: usize, pool: &mut BufferPool) -> bool {
+        match self {
+            Self::Copied(buffer) => pool.compact(buffer, start),
+            Self::Shared(bytes) => {
+                let left = &bytes[start..];
+                let sparse = left.len() < SHARE_FROM_BYTES;
+                if sparse {
+                    let mut buffer = pool.take(left.len());
+                    buffer.extend_from_slice(left);
+                    *self = Self::Copied(buffer);
+                }
+                sparse
+            }
+        }
+    }
+
+    fn release(self, pool: &mut BufferPool) {
+        if let Self::Copied(buffer) = self {
+            pool.give(buffer);
         }
     }
 }

@@ -5,8 +5,9 @@
 use std::mem;
 
 use super::codec::CodecError;
-use super::connection::{Connection, Inbound, Phase, ReadOutcome, Serial};
+use super::connection::{Connection, Phase, ReadOutcome, Serial};
 use super::core::Core;
+use super::inbound::Inbound;
 use super::opening::Introduction;
 use super::reactor::{Reactor, SCRATCH_BYTES};
 use super::{CloseReason, ConnId, Flow, Handler, Io};
@@ -81,7 +82,7 @@ impl<H: Handler> Reactor<H> {
         let input = inbound.as_mut_slice();
         let (used, stop) = Self::deliver(&mut self.core, handler, id, input, budget);
         inbound.consume(used, &mut self.core.pool);
-        self.keep(id, inbound, &stop);
+        self.keep(id, inbound, used, &stop);
         stop
     }
 
@@ -119,19 +120,24 @@ impl<H: Handler> Reactor<H> {
         if used < end {
             let mut inbound = Inbound::default();
             inbound.append(&self.scratch[used..end], &mut self.core.pool);
-            self.keep(id, inbound, &stop);
+            self.keep(id, inbound, used, &stop);
         } else if front > 0 {
-            self.core.count_buffers(id.serial);
+            self.core.count_input(id.serial);
         }
         stop
     }
 
     /// Leaves the rest of an input with its connection, if that still wants it.
-    fn keep(&mut self, id: ConnId, mut inbound: Inbound, stop: &Stop) {
+    /// `used`: bytes in front of it that were used up.
+    fn keep(&mut self, id: ConnId, mut inbound: Inbound, used: usize, stop: &Stop) {
+        let now = self.core.now;
         match self.core.connections.get_mut(&id.serial) {
             Some(conn) if conn.is_open() || conn.awaits_header() => {
                 conn.undecoded = *stop != Stop::Incomplete && inbound.len() > 0;
                 conn.inbound = inbound;
+                if used > 0 || conn.frame_since.is_none() {
+                    conn.frame_since = Some(now);
+                }
                 self.core.input_kept(id);
             }
             _ => inbound.clear(&mut self.core.pool),

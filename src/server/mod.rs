@@ -287,6 +287,7 @@ fn reactor_config(config: &Config, memory: &BufferMemory) -> ReactorConfig {
         max_frame: config.max_frame as usize,
         max_outbound: config.max_outbound as usize,
         idle_timeout: config.idle_timeout,
+        frame_timeout: config.frame_timeout,
         write_timeout: config.write_timeout,
         // Long enough for what is under way to another server to be settled.
         half_close_timeout: config.ack_timeout + HANDOVER_GRACE + HALF_CLOSE_GRACE,

@@ -89,7 +89,7 @@ impl PaceLimits {
         let Some(own) = self.own else { return };
         for _ in 0..(copies / COPIES_PER_REQUEST).min(MOST_FOR_COPIES) {
             if pace.own.take(&own, now).is_err() && !self.take_spare(pace, now) {
-                pace.own.charge(&own, now);
+                pace.own.owe(&own, now);
             }
         }
     }

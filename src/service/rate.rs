@@ -67,9 +67,16 @@ impl Bucket {
     /// Takes one, whether one is left or not. Where none is it is not owed:
     /// nobody waits longer than until the next one comes back.
     pub fn charge(&mut self, rate: &Rate, now: Instant) {
-        let base = self.full_at.map_or(now, |at| at.max(now));
+        self.owe(rate, now);
         let emptiest = now + rate.tolerance() + rate.interval;
-        self.full_at = Some((base + rate.interval).min(emptiest));
+        self.full_at = self.full_at.map(|at| at.min(emptiest));
+    }
+
+    /// Takes one, and where none is left it is owed: who bounds how often
+    /// bounds how long there are none.
+    pub fn owe(&mut self, rate: &Rate, now: Instant) {
+        let base = self.full_at.map_or(now, |at| at.max(now));
+        self.full_at = Some(base + rate.interval);
     }
 
     /// How many have been taken and not come back; one that is on its way

@@ -67,6 +67,22 @@ fn any_frame_counts_as_life() {
 }
 
 #[test]
+fn a_frame_that_does_not_become_whole_in_time_ends_its_connection() {
+    let server = ServerPlan::new().flag("--frame-timeout", 1).start();
+    let mut alice = server.enter("alice");
+    let mut bob = server.enter("bob");
+    let mut stranger = server.connect();
+    let text = frame(br#"{"msgid":15}"#);
+    // Whole frames before it, and pushes to it, are no excuse.
+    bob.say_bytes(&[&text[..], &text[..7]].concat()).done();
+    stranger.send_bytes(&text[..2]);
+    eventually("bob's unfinished frame is noticed", SOON, || alice.tell(&bob, "hello") == "stored");
+    bob.expect_closed();
+    stranger.expect_closed();
+    alice.ping();
+}
+
+#[test]
 fn a_push_to_a_silent_client_is_no_sign_of_its_life() {
     let server = ServerPlan::new().flag("--idle-timeout", IDLE.as_secs()).start();
     let mut alice = server.enter("alice");

@@ -4,8 +4,10 @@ use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 
 use super::support::framed;
+use crate::net::buffer_pool::BufferPool;
 use crate::net::codec::{CodecError, FramedCodec};
-use crate::net::outbound::{BufferPool, Outbound, Payload, Written};
+use crate::net::inbound::Inbound;
+use crate::net::outbound::{Outbound, Payload, Written};
 
 /// Takes so many bytes, then no more until it gets room again.
 #[derive(Default)]
@@ -93,24 +95,86 @@ fn an_empty_queue_holds_no_memory_and_its_buffers_are_used_again() {
     queue.write_to(&mut socket, &mut pool).unwrap();
     assert_eq!(queue.held_bytes(), 0);
 
-    // Another connection's small frame finds the buffer that the first had.
+    // Another connection's frame finds the buffer that the first had.
+    let kept = pool.kept_bytes();
+    assert!(kept >= 1000);
     let mut other = Outbound::default();
-    push(&mut other, &mut pool, b"x");
-    assert!(other.held_bytes() >= 1000);
+    push(&mut other, &mut pool, &[2; 900]);
+    assert_eq!(pool.kept_bytes(), kept - other.held_bytes());
     other.clear(&mut pool);
-    assert_eq!((other.held_bytes(), other.len()), (0, 0));
+    assert_eq!((other.held_bytes(), other.len(), pool.kept_bytes()), (0, 0, kept));
+}
+
+#[test]
+fn a_small_frame_gets_no_large_buffer() {
+    let mut pool = BufferPool::default();
+    pool.give(Vec::with_capacity(128 * 1024));
+    let (mut queue, mut input) = (Outbound::default(), Inbound::default());
+    push(&mut queue, &mut pool, b"x");
+    input.append(b"x", &mut pool);
+    assert!(queue.held_bytes() + input.held_bytes() < 1024);
+}
+
+#[test]
+fn what_is_held_is_what_counts_and_never_much_more_than_what_waits() {
+    let mut pool = BufferPool::default();
+    for payload in [
+        Payload::Borrowed(&[1; 60_000]),
+        Payload::Borrowed(&[2; 1_000_000]),
+        Payload::Shared(&vec![3; 60_000].into()),
+    ] {
+        let mut queue = Outbound::default();
+        let bytes = queue.push_frame(&FramedCodec::new(64), &payload, &mut pool).unwrap();
+        let mut socket = Socket::default();
+        for left in [20_000, 3_000, 2] {
+            socket.room = queue.len() - left;
+            let written = queue.write_to(&mut socket, &mut pool).unwrap();
+            assert!(written.blocked && queue.len() == left);
+            let held = queue.held_bytes();
+            assert!(held <= 4 * left + 1024 || left > 4096, "{held} bytes for {left} of {bytes}");
+        }
+        socket.room = 2;
+        queue.write_to(&mut socket, &mut pool).unwrap();
+        assert_eq!((socket.taken.len(), queue.held_bytes()), (bytes, 0));
+        assert!(socket.taken.ends_with(payload.bytes()));
+    }
+}
+
+#[test]
+fn two_bytes_behind_a_long_frame_do_not_keep_its_buffer() {
+    let (mut input, mut pool) = (Inbound::default(), BufferPool::default());
+    for part in [&[1; 40_000][..], &[2; 25_540], &[3, 4]] {
+        input.append(part, &mut pool);
+    }
+    assert!((65_542..=131_072).contains(&input.held_bytes()));
+    input.consume(65_540, &mut pool);
+    assert_eq!(input.as_slice(), [3, 4]);
+    assert!(input.held_bytes() <= 256, "{} bytes", input.held_bytes());
+    input.append(&[5], &mut pool);
+    assert_eq!(input.as_slice(), [3, 4, 5]);
 }
 
 #[test]
 fn a_pool_keeps_no_more_than_its_limit() {
     let mut pool = BufferPool::default();
     pool.give(Vec::with_capacity(1 << 20));
-    assert_eq!(pool.take().capacity(), 0, "a large buffer is not kept");
+    assert_eq!(pool.kept_bytes(), 0, "a large buffer is not kept");
     for _ in 0..100 {
         pool.give(Vec::with_capacity(64 * 1024));
     }
-    let kept: usize = (0..100).map(|_| pool.take().capacity()).sum();
-    assert_eq!(kept, 4 * 1024 * 1024);
+    assert_eq!(pool.kept_bytes(), 4 * 1024 * 1024);
+    let buffers: Vec<_> = (0..100).map(|_| pool.take(40_000)).collect();
+    assert_eq!(pool.kept_bytes(), 0);
+    for buffer in buffers {
+        pool.give(buffer);
+    }
+    // Small ones, which most are, are not kept out by large ones.
+    pool.give(Vec::with_capacity(300));
+    let large = 63 * 64 * 1024;
+    assert_eq!(pool.kept_bytes(), large + 300);
+    assert_eq!(pool.take(200).capacity(), 300);
+    pool.clear();
+    assert_eq!(pool.kept_bytes(), 0);
 }
 
 #[test]
