@@ -141,6 +141,9 @@ impl<H: Handler> Reactor<H> {
         self.free_closed(handler);
         self.core.publish_buffers();
         handler.on_turn_end(&mut Io::new(&mut self.core));
+        // What that has queued, and what the flush set off, need not wait for
+        // another turn.
+        self.flush(handler);
     }
 
     /// Serves those that had more than their share, for as long as a turn has

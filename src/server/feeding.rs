@@ -10,7 +10,7 @@ use super::peer::{LogOut, Peer, conn_id, session_id};
 use super::pools::Job;
 use crate::model::{OfflinePage, StoreError};
 use crate::net::{CloseReason, ConnId, Io};
-use crate::service::{End, Feed, GoLive, Lane, LoginId, MessageCopy, Post};
+use crate::service::{End, Feed, GoLive, Lane, LoginId, MessageCopy, Post, Way};
 
 impl Gateway {
     /// The feed of this very login, while it may be pushed to.
@@ -22,22 +22,22 @@ impl Gateway {
     }
 
     /// Pushes a live copy.
-    pub(super) fn deliver(&mut self, io: &mut Io<'_>, conn: ConnId, copy: MessageCopy) {
+    pub(super) fn deliver(&mut self, io: &mut Io<'_>, conn: ConnId, copy: MessageCopy, way: Way) {
         let user = copy.to;
         let feed = self
             .peers
             .get_mut(&conn)
             .and_then(Peer::open_feed)
             .filter(|feed| feed.identity.user == user && feed.takes_copies());
-        let Some(feed) = feed else { return self.service.not_pushed(copy) };
+        let Some(feed) = feed else { return self.service.not_pushed(copy, way) };
         let Some(end) = io.send_shared(conn, &copy.message.body) else {
             // What was pushed before it goes to the table before it.
             self.go_behind(conn);
-            return self.service.not_pushed(copy);
+            return self.service.not_pushed(copy, way);
         };
         feed.sent_copy(end, copy, io.now());
         let overfull = feed.is_overfull();
-        self.service.pushed(user);
+        self.service.pushed(user, way);
         self.watch_confirmation(io, conn);
         if overfull {
             self.relieve(io, conn);

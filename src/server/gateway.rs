@@ -22,7 +22,7 @@ use super::peer::{Peer, conn_id};
 use super::pools::Pools;
 use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io};
 use crate::protocol::{Errno, Refusal, reply};
-use crate::service::{Change, Effects, Post, Service};
+use crate::service::{Change, Effects, Post, Service, here};
 
 /// How long to wait before a page that could not be read is tried again.
 pub(super) const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -148,7 +148,9 @@ impl Handler for Gateway {
     }
 
     fn on_frame(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8]) -> Flow {
-        self.request(io, conn, payload)
+        let flow = self.request(io, conn, payload);
+        self.take_posts(io);
+        flow
     }
 
     fn on_violation(&mut self, io: &mut Io<'_>, conn: ConnId, error: &CodecError) {
@@ -180,9 +182,48 @@ impl Handler for Gateway {
     }
 
     fn on_message(&mut self, io: &mut Io<'_>, post: Post) {
+        self.post(io, post);
+        self.take_posts(io);
+    }
+
+    fn on_timer(&mut self, io: &mut Io<'_>, key: u64) {
+        let Some((timer, conn)) = self.timer(key) else { return };
+        match timer {
+            Timer::ReadAgain => self.catch_up(io, conn),
+            Timer::Confirm => self.confirmation_due(io, conn),
+            Timer::Request => self.request_due(io, conn),
+            Timer::Takeover => self.takeover_due(io, conn),
+            Timer::Pause => self.pause_over(io, conn),
+            Timer::Login => self.login_due(io, conn),
+        }
+    }
+
+    fn on_turn_end(&mut self, io: &mut Io<'_>) {
+        self.take_posts(io);
+        self.service.flush_outcomes();
+    }
+
+    fn on_shutdown(&mut self, io: &mut Io<'_>) {
+        self.stopping = true;
+        let all: Vec<ConnId> = self.peers.keys().copied().collect();
+        for conn in all {
+            self.finish_if_answered(io, conn);
+        }
+    }
+}
+
+impl Gateway {
+    /// Takes what was told on this thread.
+    fn take_posts(&mut self, io: &mut Io<'_>) {
+        while let Some(post) = here::take() {
+            self.post(io, post);
+        }
+    }
+
+    fn post(&mut self, io: &mut Io<'_>, post: Post) {
         match post {
             Post::Done { session, effects } => self.done(io, session, effects),
-            Post::Deliver { session, copy } => self.deliver(io, conn_id(session), copy),
+            Post::Deliver { session, copy, way } => self.deliver(io, conn_id(session), copy, way),
             Post::Settled { session, reply } => {
                 let conn = conn_id(session);
                 if let Some(peer) = self.peers.get_mut(&conn) {
@@ -205,32 +246,6 @@ impl Handler for Gateway {
         }
     }
 
-    fn on_timer(&mut self, io: &mut Io<'_>, key: u64) {
-        let Some((timer, conn)) = self.timer(key) else { return };
-        match timer {
-            Timer::ReadAgain => self.catch_up(io, conn),
-            Timer::Confirm => self.confirmation_due(io, conn),
-            Timer::Request => self.request_due(io, conn),
-            Timer::Takeover => self.takeover_due(io, conn),
-            Timer::Pause => self.pause_over(io, conn),
-            Timer::Login => self.login_due(io, conn),
-        }
-    }
-
-    fn on_turn_end(&mut self, _io: &mut Io<'_>) {
-        self.service.flush_outcomes();
-    }
-
-    fn on_shutdown(&mut self, io: &mut Io<'_>) {
-        self.stopping = true;
-        let all: Vec<ConnId> = self.peers.keys().copied().collect();
-        for conn in all {
-            self.finish_if_answered(io, conn);
-        }
-    }
-}
-
-impl Gateway {
     fn timer(&self, key: u64) -> Option<(Timer, ConnId)> {
         let timer = match key & ((1 << TIMER_BITS) - 1) {
             0 => Timer::Login,

@@ -47,8 +47,8 @@ use crate::service::claims::Event;
 use crate::service::inbound::Inbound;
 use crate::service::throttle::TryLimits;
 use crate::service::{
-    Mailbox, Post, Service, Settings, claims, offline_writer, random_positive, releaser, stop,
-    token_keeper,
+    Mailbox, Post, Service, Settings, claims, here, offline_writer, random_positive, releaser,
+    stop, token_keeper,
 };
 use admission::{Admission, ConnectionLimits};
 use gateway::{Gateway, GatewayOptions};
@@ -319,6 +319,7 @@ fn spawn_reactors(
         };
         let gateway = Gateway::new(number, service.clone(), pools.clone(), options);
         threads.push(spawn(&format!("reactor-{number}"), move || {
+            here::enter(number);
             if let Err(err) = reactor.run(gateway) {
                 // Half a server is worse than none: its other half would
                 // hold on to users that nobody serves.

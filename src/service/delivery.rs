@@ -9,13 +9,13 @@ use std::time::Instant;
 use log::debug;
 use serde_json::value::RawValue;
 
-use super::Service;
 use super::message::{Message, MessageCopy, Origin};
 use super::outgoing::Outgoing;
 use super::registry::NEVER_POISONED;
-use super::session::{LoginId, Post, SessionId};
+use super::session::{LoginId, Post, SessionId, Way};
 use super::settlement::Settled;
 use super::slot::{Next, Routing, Slot};
+use super::{Service, here};
 use crate::bus::item::CopyOutcome;
 use crate::bus::{BusError, Item, Presence};
 use crate::model::{OfflineOp, ServerId, UserId};
@@ -198,6 +198,7 @@ impl Service {
         Routing {
             has_peers: self.bus.has_peers() && self.bus.is_up(),
             handover: self.next_handover(),
+            here: here::reactor(),
             now: Instant::now(),
             handover_timeout: self.settings.handover_timeout,
         }
@@ -209,7 +210,7 @@ impl Service {
 
     fn go(&self, user: UserId, next: Next, routing: Routing) {
         match next {
-            Next::Push(session, copy) => self.push(session, copy),
+            Next::Push(session, copy, way) => self.push(session, copy, way),
             Next::Store(copy) => self.write(copy),
             Next::HandOver(server, message) => {
                 self.hand_over(&server, routing.handover, &message, vec![user]);
@@ -220,26 +221,28 @@ impl Service {
         }
     }
 
-    fn push(&self, session: SessionId, copy: MessageCopy) {
-        if let Err(Post::Deliver { copy, .. }) = self.post(session, Post::Deliver { session, copy })
-        {
-            self.not_pushed(copy);
+    fn push(&self, session: SessionId, copy: MessageCopy, way: Way) {
+        let post = Post::Deliver { session, copy, way };
+        if way == Way::Here {
+            here::post(post);
+        } else if let Err(Post::Deliver { copy, .. }) = self.post(session, post) {
+            self.not_pushed(copy, way);
         }
     }
 
-    /// A copy that was posted to a reactor has been pushed.
-    pub fn pushed(&self, user: UserId) {
-        if self.registry.with(user, Slot::taken) {
+    /// A copy that came to a reactor this way has been pushed.
+    pub fn pushed(&self, user: UserId, way: Way) {
+        if self.registry.with(user, |slot| slot.taken(way)) {
             self.flush_held(user);
         }
     }
 
-    /// A copy that was posted to a reactor cannot be pushed: it is stored,
+    /// A copy that came to a reactor this way cannot be pushed: it is stored,
     /// before anything that came later.
-    pub fn not_pushed(&self, copy: MessageCopy) {
+    pub fn not_pushed(&self, copy: MessageCopy, way: Way) {
         let user = copy.to;
         self.store_first(user, |_| vec![copy]);
-        self.pushed(user);
+        self.pushed(user, way);
     }
 
     /// Gives a copy, already counted as `writing`, to the offline writer.

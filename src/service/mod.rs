@@ -24,6 +24,7 @@ pub mod friend;
 pub mod group;
 pub mod group_cache;
 mod hearing;
+pub mod here;
 pub mod inbound;
 pub mod known_users;
 pub mod login;
@@ -61,7 +62,7 @@ pub use feed::{Ended, Feed};
 pub use message::{Message, MessageCopy, MessageMemory, Origin};
 pub use registry::Registry;
 pub use router::{Handled, Lane, Place};
-pub use session::{Identity, LoginId, Mailbox, Post, Session, SessionId};
+pub use session::{Identity, LoginId, Mailbox, Post, Session, SessionId, Way};
 pub use settlement::Settled;
 pub use slot::GoLive;
 pub use takeover::{FORMER_TIMEOUT, Successor};
@@ -246,7 +247,9 @@ impl Service {
     /// Posts to the reactor that owns `session`. Where that has ended, the
     /// server stops and what is lost with the post is what its stop sees to.
     pub fn tell(&self, session: SessionId, post: Post) {
-        if self.post(session, post).is_err() {
+        if here::reactor() == Some(session.reactor) && matches!(post, Post::Settled { .. }) {
+            here::post(post);
+        } else if self.post(session, post).is_err() {
             debug!(target: "service", "conn={session} its reactor has ended, nothing to tell it");
         }
     }

@@ -66,6 +66,16 @@ pub trait Mailbox: Send + Sync {
     fn post(&self, post: Post) -> Result<(), Post>;
 }
 
+/// How a copy comes to its recipient's reactor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// Through the reactor's mailbox.
+    Mailbox,
+    /// On the reactor's own thread ([`super::here`]): before anything that is
+    /// in its mailbox.
+    Here,
+}
+
 /// What other threads tell the reactor that owns a session.
 #[derive(Debug)]
 pub enum Post {
@@ -82,6 +92,8 @@ pub enum Post {
         session: SessionId,
         /// The recipient's copy.
         copy: MessageCopy,
+        /// How it comes.
+        way: Way,
     },
     /// A message is settled: its 106 or 110.
     Settled {

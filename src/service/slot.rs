@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::message::{Message, MessageCopy};
-use super::session::SessionId;
+use super::session::{SessionId, Way};
 use crate::model::ServerId;
 
 /// How long a located server is remembered. A wrong guess bounces back.
@@ -89,9 +89,11 @@ pub struct Slot {
     pub writing: u32,
     /// Copies with another server, oldest first; all with the same one.
     pub handed: VecDeque<Handed>,
-    /// Copies in the mailbox of a session's reactor: this one's, or a former
+    /// Copies on their way to a session's reactor: this one's, or a former
     /// one's, whose copies come back to be stored.
     posted: u32,
+    /// Those of them that are in its mailbox.
+    in_mailbox: u32,
     posted_to: Option<SessionId>,
     /// The session has read everything but what is with the writer: new
     /// copies are held until that is read too. Without this a recipient of
@@ -109,7 +111,7 @@ pub struct Slot {
 #[derive(Debug)]
 pub enum Next {
     /// Push it to this live session.
-    Push(SessionId, MessageCopy),
+    Push(SessionId, MessageCopy, Way),
     /// Give it to the offline writer; `writing` counts it already.
     Store(MessageCopy),
     /// Send this message to this server; `handed` keeps the copy already.
@@ -140,6 +142,8 @@ pub struct Routing {
     pub has_peers: bool,
     /// The number under which a copy is handed over, if it is.
     pub handover: u64,
+    /// The reactor on whose thread this is decided, if it is one's.
+    pub here: Option<u16>,
     /// Now.
     pub now: Instant,
     /// How long another server may take.
@@ -170,9 +174,13 @@ impl Slot {
             && let Some(session) = self.session.as_ref().filter(|session| !session.behind)
             && (self.posted == 0 || self.posted_to == Some(session.id))
         {
+            // Whatever is in the mailbox comes before this one.
+            let is_here = routing.here == Some(session.id.reactor) && self.in_mailbox == 0;
+            let way = if is_here { Way::Here } else { Way::Mailbox };
             self.posted += 1;
+            self.in_mailbox += u32::from(!is_here);
             self.posted_to = Some(session.id);
-            return Ok(Next::Push(session.id, copy));
+            return Ok(Next::Push(session.id, copy, way));
         }
         if self.posted > 0 {
             return Err(copy);
@@ -254,10 +262,13 @@ impl Slot {
         self.begin_flush()
     }
 
-    /// The reactor has taken one copy out of its mailbox. Whether the caller
-    /// now routes what lined up.
-    pub fn taken(&mut self) -> bool {
+    /// The reactor has got one copy that came this way. Whether the caller now
+    /// routes what lined up.
+    pub fn taken(&mut self, way: Way) -> bool {
         self.posted = self.posted.saturating_sub(1);
+        if way == Way::Mailbox {
+            self.in_mailbox = self.in_mailbox.saturating_sub(1);
+        }
         self.posted == 0 && self.begin_flush()
     }
 

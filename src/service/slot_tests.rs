@@ -26,6 +26,7 @@ fn routing(handover: u64) -> Routing {
     Routing {
         has_peers: true,
         handover,
+        here: None,
         now: Instant::now(),
         handover_timeout: Duration::from_secs(7),
     }
@@ -44,7 +45,7 @@ fn flush(registry: &Registry) -> Vec<String> {
     while let Some(next) = registry.with(BOB, |slot| slot.route_held(routing(99))) {
         ways.push(match next {
             Next::Store(copy) => format!("store {}", mid(&copy)),
-            Next::Push(_, copy) => format!("push {}", mid(&copy)),
+            Next::Push(_, copy, _) => format!("push {}", mid(&copy)),
             Next::HandOver(server, message) => {
                 format!("hand {} to {server}", String::from_utf8_lossy(&message.mid))
             }
@@ -63,7 +64,7 @@ fn a_live_session_is_pushed_to_and_one_that_is_behind_is_stored_for() {
     let next = registry.with(BOB, |slot| slot.accept(copy("m1"), routing(1)));
     assert!(matches!(next, Next::Push(..)));
     registry.with(BOB, |slot| {
-        slot.taken();
+        slot.taken(Way::Mailbox);
         slot.session = Some(session(true));
     });
     assert_eq!(stored(registry.with(BOB, |slot| slot.accept(copy("m2"), routing(2)))), "m2");
@@ -156,7 +157,7 @@ fn a_hold_during_a_flush_stops_it_and_the_holder_goes_on() {
     assert!(registry.with(BOB, |slot| slot.route_held(routing(3))).is_none());
     assert!(registry.with(BOB, Slot::let_go), "the new holder flushes");
     assert!(flush(&registry).is_empty(), "m1 is still in the mailbox");
-    assert!(registry.with(BOB, Slot::taken));
+    assert!(registry.with(BOB, |slot| slot.taken(Way::Mailbox)));
     assert_eq!(flush(&registry), ["store m2"]);
 }
 
@@ -195,7 +196,7 @@ fn nothing_is_stored_past_what_is_in_the_mailbox_of_a_session_that_ends() {
     registry.with(BOB, |slot| slot.hold_to_store(1));
     assert!(registry.with(BOB, Slot::let_go), "looks, and finds m1 still posted");
     assert!(flush(&registry).is_empty());
-    assert!(registry.with(BOB, Slot::taken));
+    assert!(registry.with(BOB, |slot| slot.taken(Way::Mailbox)));
     assert_eq!(flush(&registry), ["store m2"]);
 }
 
@@ -291,7 +292,7 @@ fn a_new_session_does_not_overtake_what_is_in_the_mailbox_of_the_former_one() {
     assert!(matches!(slot.accept(copy("m2"), routing(2)), Next::Wait));
     // The former session's reactor has nobody for m1: it is stored.
     slot.hold_to_store(1);
-    assert!(!slot.taken());
+    assert!(!slot.taken(Way::Mailbox));
     assert!(slot.let_go());
     assert_eq!(stored(slot.route_held(routing(3)).unwrap()), "m2");
 }
@@ -306,4 +307,32 @@ fn a_session_that_takes_over_from_two_waits_for_both() {
     assert!(slot.takes_over_from(&"b:1".into()));
     assert!(slot.former_ended(7, &"b:1".into()));
     assert!(slot.end_takeover());
+}
+
+/// How a copy is pushed that is routed on this reactor's thread, if on any.
+fn way(slot: &mut Slot, here: Option<u16>) -> Way {
+    match slot.accept(copy("m"), Routing { here, ..routing(1) }) {
+        Next::Push(_, _, way) => way,
+        other => panic!("not pushed: {other:?}"),
+    }
+}
+
+#[test]
+fn a_copy_for_a_session_of_the_same_reactor_needs_no_mailbox() {
+    let mut slot = Slot { session: Some(session(false)), ..Slot::default() };
+    assert_eq!([way(&mut slot, Some(0)), way(&mut slot, Some(0))], [Way::Here; 2]);
+    assert_eq!(way(&mut slot, Some(1)), Way::Mailbox, "another reactor's");
+    assert_eq!(way(&mut slot, None), Way::Mailbox, "a worker's");
+}
+
+#[test]
+fn no_copy_overtakes_one_that_is_in_the_mailbox() {
+    let mut slot = Slot { session: Some(session(false)), ..Slot::default() };
+    assert_eq!(way(&mut slot, None), Way::Mailbox);
+    assert_eq!(way(&mut slot, Some(0)), Way::Mailbox, "behind it");
+    slot.taken(Way::Mailbox);
+    assert_eq!(way(&mut slot, Some(0)), Way::Mailbox, "behind the second");
+    slot.taken(Way::Mailbox);
+    slot.taken(Way::Mailbox);
+    assert_eq!(way(&mut slot, Some(0)), Way::Here);
 }

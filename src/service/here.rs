@@ -1,0 +1,36 @@
+//! What a reactor's thread tells its own reactor: kept on the thread until the
+//! handler takes it, without a way through the mailbox. Most people who write
+//! to each other are on one reactor, or most of a group are.
+//!
+//! Thread: each has its own.
+//! Invariant: what is told here is taken before the reactor's turn is over.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use super::session::Post;
+
+thread_local! {
+    static REACTOR: Cell<Option<u16>> = const { Cell::new(None) };
+    static POSTS: RefCell<VecDeque<Post>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// This thread is a reactor's from now on.
+pub fn enter(reactor: u16) {
+    REACTOR.set(Some(reactor));
+}
+
+/// Which reactor's thread this is, if it is one's.
+pub(super) fn reactor() -> Option<u16> {
+    REACTOR.get()
+}
+
+/// Tells this thread's own reactor something.
+pub(super) fn post(post: Post) {
+    POSTS.with_borrow_mut(|posts| posts.push_back(post));
+}
+
+/// The next thing that this reactor was told here, oldest first.
+pub fn take() -> Option<Post> {
+    POSTS.with_borrow_mut(VecDeque::pop_front)
+}
