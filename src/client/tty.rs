@@ -7,7 +7,7 @@ use rustyline::error::ReadlineError;
 use rustyline::history::{History, MemHistory};
 use rustyline::{
     Cmd, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext,
-    EventHandler, KeyEvent, Movement, Prompt, RepeatCount,
+    EventHandler, KeyCode, KeyEvent, Movement, Prompt, RepeatCount,
 };
 
 use super::complete::LineHelper;
@@ -43,9 +43,9 @@ impl TtyInput {
         let mut editor = Editor::with_history(config, history)?;
         editor.set_helper(Some(LineHelper { command: false, view: Arc::default() }));
         let hidden = Arc::new(HiddenLine::default());
-        let keys = Keys { hidden: Arc::clone(&hidden) };
-        editor.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(keys)));
         let printer = Arc::new(TtyPrinter::new(io::stdout()));
+        let keys = Keys { hidden: Arc::clone(&hidden), printer: Arc::clone(&printer) };
+        editor.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(keys)));
         Arc::clone(&printer).start(editor.create_external_printer()?).map_err(io_error)?;
         let mut input = TtyInput { editor, printer: Arc::clone(&printer), hidden };
         input.measure();
@@ -122,6 +122,14 @@ impl Prompt for StartingPrompt<'_> {
 /// What the keys do differently from the editor's own.
 struct Keys {
     hidden: Arc<HiddenLine>,
+    printer: Arc<TtyPrinter>,
+}
+
+impl Keys {
+    /// Whether a key may end the line.
+    fn may_end_line(key: KeyEvent) -> bool {
+        key.0 == KeyCode::Enter || ['C', 'D', 'J', 'M'].map(KeyEvent::ctrl).contains(&key)
+    }
 }
 
 impl ConditionalEventHandler for Keys {
@@ -133,6 +141,9 @@ impl ConditionalEventHandler for Keys {
         context: &EventContext<'_>,
     ) -> Option<Cmd> {
         let key = *event.get(0)?;
+        if Keys::may_end_line(key) {
+            self.printer.pause();
+        }
         self.hidden.press(key).or_else(|| {
             // Ctrl+C clears a line; only on an empty one it means to leave.
             let clears = key == KeyEvent::ctrl('C') && !context.line().is_empty();

@@ -2,10 +2,13 @@
 //!
 //! While a line is edited, only the editor may write: it takes lines through
 //! its `ExternalPrinter`, clears the typed text, shows them and draws the text
-//! again. That has two edges, which this file takes care of:
+//! again. That has three edges, which this file takes care of:
 //! - Between the editor's start and its first look at the terminal a straight
 //!   write would tear the prompt: lines wait until the editor has begun
 //!   ([`TtyPrinter::editing`] is called from the drawing of the prompt).
+//! - What it is handed in the moment in which the line ends it writes itself,
+//!   before what it was handed earlier and has not read. So nothing is handed
+//!   over from the key on that may end the line ([`TtyPrinter::pause`]).
 //! - What was handed over when the person pressed Enter may lie in the editor
 //!   unread until the next line is edited, which nobody can tell. Nothing
 //!   overtakes it: lines wait for the next edit. If there is none for
@@ -28,6 +31,10 @@ use super::printer::{Line, Printer};
 /// The editor shows what it was handed at once, unless it is about to end:
 /// after so long it has, unless the machine is very busy.
 const SURELY_SHOWN: Duration = Duration::from_millis(300);
+/// So long a hand-over may take that has begun when the line may end. One that
+/// takes longer waits for the editor to read what it was handed before, and so
+/// is in line already.
+const HAND_OVER: Duration = Duration::from_millis(50);
 /// So long lines wait for the next line to be edited.
 const IDLE_FOR_LONG: Duration = Duration::from_secs(1);
 /// So many lines wait while the editor takes none (a completion menu is
@@ -130,6 +137,7 @@ impl TtyPrinter {
                     let printed = editor.print(batch);
                     state = self.lock();
                     state.handing = false;
+                    self.changed.notify_all();
                     state.handed_at = Instant::now();
                     // The editor holds one at most: the others are shown.
                     let shown = state.handed.len().saturating_sub(1);
@@ -166,6 +174,17 @@ impl TtyPrinter {
         if state.mode == Mode::Starting {
             state.mode = Mode::Editing;
             self.changed.notify_all();
+        }
+    }
+
+    /// The line may be about to end: nothing is handed over until the prompt is
+    /// drawn again.
+    pub fn pause(&self) {
+        let mut state = self.lock();
+        if state.mode == Mode::Editing {
+            state.mode = Mode::Starting;
+            let waited = self.changed.wait_timeout_while(state, HAND_OVER, |s| s.handing);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
         }
     }
 
@@ -239,155 +258,5 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::mpsc::{self, Receiver, SyncSender};
-
-    use super::*;
-
-    const DEADLINE: Duration = Duration::from_secs(20);
-
-    /// Takes lines as the editor does: one waits, the next has to.
-    struct Editor(SyncSender<String>);
-
-    impl ExternalPrinter for Editor {
-        fn print(&mut self, lines: String) -> rustyline::Result<()> {
-            self.0.send(lines).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
-        }
-    }
-
-    #[derive(Clone, Default)]
-    struct Straight(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Straight {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Straight {
-        fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-        }
-    }
-
-    fn printer() -> (Arc<TtyPrinter>, Receiver<String>, Straight) {
-        let (sender, editor) = mpsc::sync_channel(1);
-        let straight = Straight::default();
-        let printer = Arc::new(TtyPrinter::new(straight.clone()));
-        // This editor shows what it was handed only when the test says so.
-        printer.lock().surely_shown = DEADLINE;
-        Arc::clone(&printer).start(Editor(sender)).unwrap();
-        (printer, editor, straight)
-    }
-
-    fn say(printer: &TtyPrinter, text: &str) {
-        printer.print(&[Line::plain(text)]);
-    }
-
-    #[test]
-    fn lines_wait_from_the_editors_start_until_it_has_the_terminal() {
-        let (printer, editor, straight) = printer();
-        say(&printer, "before");
-        printer.begin();
-        assert_eq!(straight.text(), "before\n");
-        say(&printer, "torn");
-        printer.editing();
-        assert_eq!(editor.recv_timeout(DEADLINE).unwrap(), "torn\n");
-        assert_eq!(straight.text(), "before\n");
-    }
-
-    #[test]
-    fn what_the_editor_left_unread_is_not_overtaken_and_shown_in_the_end() {
-        let (printer, editor, straight) = printer();
-        printer.begin();
-        printer.editing();
-        say(&printer, "read");
-        assert_eq!(editor.recv_timeout(DEADLINE).unwrap(), "read\n");
-        say(&printer, "unread");
-        let handed_over = |state: &mut State| state.handed.is_empty() || state.handing;
-        while handed_over(&mut printer.lock()) {
-            thread::yield_now();
-        }
-        printer.end();
-        say(&printer, "later");
-        printer.finish();
-        assert!(straight.text().ends_with("unread\nlater\n"), "{}", straight.text());
-    }
-
-    #[test]
-    fn a_line_that_was_handed_over_long_before_the_end_is_not_overtaken_either() {
-        let (printer, editor, straight) = printer();
-        printer.lock().surely_shown = Duration::ZERO;
-        printer.begin();
-        printer.editing();
-        say(&printer, "slow");
-        let handed_over = |state: &mut State| state.handed.is_empty() || state.handing;
-        while handed_over(&mut printer.lock()) {
-            thread::yield_now();
-        }
-        printer.end();
-        say(&printer, "later");
-        printer.begin();
-        printer.editing();
-        assert_eq!(straight.text(), "", "the editor has yet to show what it has");
-        assert_eq!(editor.recv_timeout(DEADLINE).unwrap(), "slow\n");
-        assert_eq!(editor.recv_timeout(DEADLINE).unwrap(), "later\n");
-    }
-
-    #[test]
-    fn lines_do_not_wait_for_ever_for_the_next_edit() {
-        let (printer, editor, straight) = printer();
-        printer.lock().surely_shown = Duration::ZERO;
-        printer.begin();
-        printer.editing();
-        say(&printer, "shown");
-        assert_eq!(editor.recv_timeout(DEADLINE).unwrap(), "shown\n");
-        while printer.lock().handing {
-            thread::yield_now();
-        }
-        printer.end();
-        say(&printer, "later");
-        let since = Instant::now();
-        while straight.text() != "later\n" {
-            assert!(since.elapsed() < DEADLINE, "{}", straight.text());
-            thread::yield_now();
-        }
-        printer.finish();
-        assert_eq!(straight.text(), "later\n", "nothing is shown twice");
-    }
-
-    #[test]
-    fn an_unread_line_comes_first_when_the_next_line_is_edited() {
-        let (printer, editor, straight) = printer();
-        printer.begin();
-        printer.editing();
-        say(&printer, "one");
-        say(&printer, "two");
-        say(&printer, "three");
-        printer.end();
-        say(&printer, "four");
-        printer.begin();
-        printer.editing();
-        let mut shown = straight.text();
-        while !shown.ends_with("four\n") {
-            shown.push_str(&editor.recv_timeout(DEADLINE).unwrap());
-        }
-        assert_eq!(shown, "one\ntwo\nthree\nfour\n");
-    }
-
-    #[test]
-    fn a_flood_while_the_editor_is_busy_is_bounded_and_says_what_is_left_out() {
-        let (printer, editor, _straight) = printer();
-        printer.begin();
-        let lines: Vec<Line> = (0..MAX_QUEUE + 7).map(|i| Line::plain(i.to_string())).collect();
-        printer.print(&lines);
-        printer.editing();
-        let shown = editor.recv_timeout(DEADLINE).unwrap();
-        assert!(shown.starts_with("... 7 lines are left out.\n7\n8\n"), "{}", &shown[..60]);
-    }
-}
+#[path = "tty_printer_tests.rs"]
+mod tests;
