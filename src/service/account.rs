@@ -128,15 +128,14 @@ impl Service {
     /// Whether this address may try this now: asked on the reactor, so that
     /// what may not costs next to nothing, and again when its turn has come.
     pub(super) fn may_try(&self, peer: SocketAddr, request: &Request<'_>) -> Result<(), Refusal> {
-        let now = Instant::now();
         let (what, granted) = match request {
             Request::Login(Login { account, proof: Proof::Password(_), .. }) => (
                 "there were too many wrong passwords from your address",
-                self.throttle.may_log_in(peer.ip(), account, now),
+                self.throttle.may_log_in(peer.ip(), account, Instant::now()),
             ),
             Request::Register { .. } => (
                 "there were too many registrations from your address",
-                self.throttle.may_register(peer.ip(), now),
+                self.throttle.may_register(peer.ip(), Instant::now()),
             ),
             _ => return Ok(()),
         };

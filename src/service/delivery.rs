@@ -266,7 +266,7 @@ impl Service {
                     handover,
                     to: users.clone(),
                     sender: message.sender,
-                    mid: String::from_utf8_lossy(&message.mid).into_owned(),
+                    mid: message.mid.text().into_owned(),
                     body,
                 };
                 self.bus.send(server, item)

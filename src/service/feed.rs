@@ -12,6 +12,7 @@
 //! taken its bytes. Either way what is unconfirmed has a *mark*: the message's
 //! number since the login, or the offset of its end in the outgoing stream.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -133,6 +134,9 @@ impl Feed {
         self.sent += 1;
         self.queued_to = end;
         let mark = if self.acks { self.sent } else { end };
+        if self.unconfirmed.capacity() == 0 {
+            self.unconfirmed = spare();
+        }
         self.unconfirmed.push_back(Unconfirmed { mark, sent_at: now, what });
     }
 
@@ -173,7 +177,10 @@ impl Feed {
     }
 
     fn confirmed_to(&mut self, mark: u64) -> Vec<MessageCopy> {
-        let mut delivered = Vec::new();
+        if self.unconfirmed.front().is_none_or(|first| first.mark > mark) {
+            return Vec::new();
+        }
+        let mut delivered = Vec::with_capacity(self.unconfirmed.len());
         while self.unconfirmed.front().is_some_and(|first| first.mark <= mark) {
             let Some(first) = self.unconfirmed.pop_front() else { break };
             match first.what {
@@ -187,7 +194,7 @@ impl Feed {
         }
         if self.unconfirmed.is_empty() {
             // An idle session holds no memory for what it once had in flight.
-            self.unconfirmed = VecDeque::new();
+            put_by(std::mem::take(&mut self.unconfirmed));
         }
         delivered
     }
@@ -324,9 +331,31 @@ fn rows_of(deletion: &OfflineOp) -> usize {
     }
 }
 
+thread_local! {
+    /// Empty queues of sessions that have nothing in flight, for those that
+    /// will have: most have something only for a moment.
+    static SPARE: RefCell<Vec<VecDeque<Unconfirmed>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// So many empty queues are kept, each no longer than this.
+const MOST_SPARE: usize = 256;
+const LONGEST_SPARE: usize = 64;
+
+fn spare() -> VecDeque<Unconfirmed> {
+    SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+fn put_by(queue: VecDeque<Unconfirmed>) {
+    SPARE.with_borrow_mut(|spare| {
+        if spare.len() < MOST_SPARE && queue.capacity() <= LONGEST_SPARE {
+            spare.push(queue);
+        }
+    });
+}
+
 impl Key {
     fn of(copy: &MessageCopy) -> Key {
-        Key { sender: copy.message.sender, mid: copy.message.mid.clone() }
+        Key { sender: copy.message.sender, mid: copy.message.mid.to_shared() }
     }
 }
 

@@ -116,7 +116,7 @@ fn a_client_that_confirms_is_believed_and_its_socket_is_not() {
     feed.sent_copy(200, copy("m2"), Instant::now());
     assert!(feed.written(200).is_empty());
     let confirmed = feed.acknowledged(1);
-    assert_eq!(&*confirmed[0].message.mid, b"m1");
+    assert_eq!(confirmed[0].message.mid.text(), "m1");
     assert!(feed.acknowledged(1).is_empty(), "said before");
     assert!(feed.acknowledged(0).is_empty(), "less than before");
     assert_eq!(feed.acknowledged(u64::MAX).len(), 1, "cut to what was sent");
@@ -225,7 +225,7 @@ fn what_a_connection_leaves_behind_is_what_is_not_in_the_table() {
     feed.written(20);
     let left = feed.end().unconfirmed;
     assert_eq!(left.len(), 1);
-    assert_eq!(&*left[0].message.mid, b"m2");
+    assert_eq!(left[0].message.mid.text(), "m2");
 }
 
 #[test]

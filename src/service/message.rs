@@ -1,24 +1,65 @@
 //! A message and its copies.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::session::SessionId;
 use super::settlement::GroupTicket;
 use crate::model::{ServerId, UserId};
+use crate::protocol::bounds::MAX_MID_BYTES;
 
 /// Messages under way on this server may hold so much memory.
 const MOST_BYTES_UNDER_WAY: usize = 256 << 20;
 /// What a message takes beside its text.
 const MESSAGE_BYTES: usize = 256;
 
+/// A message's id as its sender gave it, kept without memory of its own: every
+/// message has one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mid {
+    bytes: [u8; MAX_MID_BYTES],
+    length: u8,
+}
+
+impl Mid {
+    /// A longer one than the protocol has is cut.
+    fn new(text: &str) -> Mid {
+        let mut bytes = [0; MAX_MID_BYTES];
+        let length = text.len().min(MAX_MID_BYTES);
+        bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+        Mid { bytes, length: length as u8 }
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+
+    /// Its text.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.as_bytes())
+    }
+
+    /// For a row of the database.
+    pub fn to_shared(&self) -> Arc<[u8]> {
+        self.as_bytes().into()
+    }
+}
+
+impl std::fmt::Debug for Mid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.text())
+    }
+}
+
 /// One message, shared by all of its copies.
 #[derive(Debug)]
 pub struct Message {
     /// Who sent it.
     pub sender: UserId,
-    /// The sender's own id of it, 1-64 bytes.
-    pub mid: Arc<[u8]>,
+    /// The sender's own id of it.
+    pub mid: Mid,
     /// The JSON text of the push.
     pub body: Arc<[u8]>,
     /// Given back with the message's last copy.
@@ -38,8 +79,8 @@ impl MessageMemory {
             return None;
         }
         self.0.fetch_add(size, Ordering::Relaxed);
-        let (mid, memory) = (mid.as_bytes().into(), self.0.clone());
-        Some(Arc::new(Message { sender, mid, body, memory }))
+        let memory = self.0.clone();
+        Some(Arc::new(Message { sender, mid: Mid::new(mid), body, memory }))
     }
 }
 

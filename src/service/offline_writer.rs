@@ -39,7 +39,7 @@ impl Part {
             Part::Copy(copy) => vec![OfflineOp::Insert {
                 to: copy.to,
                 sender: copy.message.sender,
-                mid: copy.message.mid.clone(),
+                mid: copy.message.mid.to_shared(),
                 message: copy.message.body.clone(),
             }],
             Part::Deletion(deletion) => deletion.ops.clone(),
@@ -192,7 +192,7 @@ impl Writer<'_> {
         let key = |copy: &MessageCopy| OfflineKey {
             to: copy.to,
             sender: copy.message.sender,
-            mid: copy.message.mid.clone(),
+            mid: copy.message.mid.to_shared(),
         };
         let keys: Vec<OfflineKey> = copies.iter().map(key).collect();
         match self.service.store.are_offline(&keys) {

@@ -14,7 +14,7 @@ fn copy(mid: &str) -> MessageCopy {
 }
 
 fn mid(copy: &MessageCopy) -> String {
-    String::from_utf8(copy.message.mid.to_vec()).unwrap()
+    copy.message.mid.text().into_owned()
 }
 
 fn session(behind: bool) -> LocalSession {
@@ -47,7 +47,7 @@ fn flush(registry: &Registry) -> Vec<String> {
             Next::Store(copy) => format!("store {}", mid(&copy)),
             Next::Push(_, copy, _) => format!("push {}", mid(&copy)),
             Next::HandOver(server, message) => {
-                format!("hand {} to {server}", String::from_utf8_lossy(&message.mid))
+                format!("hand {} to {server}", message.mid.text())
             }
             Next::Locate => "locate".into(),
             Next::Wait => "wait".into(),
