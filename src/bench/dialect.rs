@@ -55,7 +55,6 @@ pub enum Dialect {
 impl Dialect {
     /// Appends the payload of a message with this text.
     pub fn write_message(self, out: &mut Vec<u8>, to: Target, number: Number, text: &str) {
-        let before = out.len();
         if self == Dialect::Floor {
             floor::write_head(out, to, number);
         }
@@ -73,7 +72,7 @@ impl Dialect {
         written.expect("a Vec takes everything");
         if self == Dialect::Floor {
             // As many bytes as the chat has, the head among them.
-            out.truncate(out.len() - floor::HEAD_BYTES.min(out.len() - before));
+            out.truncate(out.len() - floor::HEAD_BYTES);
         }
     }
 

@@ -13,15 +13,11 @@ use super::dialect::{Dialect, Incoming, Number, Target};
 use super::latency::Latencies;
 use super::link::Link;
 use super::process::Pid;
+use super::run::Run;
 
 /// How many messages of one stream may be under way: beyond that the server,
 /// or this machine, is hopelessly behind.
 const MOST_UNDER_WAY: u64 = 1 << 16;
-/// How long answers and copies may take after the last message.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The poll's clock is as coarse as this: before a message is due the thread
-/// goes round instead of sleeping.
-const POLL_GRAIN: Duration = Duration::from_millis(2);
 
 /// How fast is sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -145,12 +141,12 @@ impl Engine {
         let mut scratch = vec![0; 64 * 1024];
         let mut run = Run::new(plan, self.flows.len());
         let me = Pid(std::process::id());
-        while !run.is_over(self) {
+        while !run.is_over(|| self.is_settled()) {
             self.send_due(plan, &mut run)?;
             self.flush()?;
             self.poll(&mut events, run.patience())?;
             run.now = Instant::now();
-            run.measure(plan, me, self)?;
+            run.measure(plan, me, self.books.sent)?;
             for event in &events {
                 let at = event.token().0;
                 if event.is_writable() {
@@ -266,7 +262,7 @@ impl Engine {
                 books.refused += u64::from(errno != 0);
                 books.stored += u64::from(stored);
                 run.answered(flow.time(number));
-                flow.answered(number);
+                flow.answered();
                 run.ready.push(number.stream as usize);
             }
             Incoming::Other => {}
@@ -301,7 +297,7 @@ impl Flow {
 
     /// Forgets the times of messages that are long done: copies may come some
     /// time after the answer.
-    fn answered(&mut self, _number: Number) {
+    fn answered(&mut self) {
         self.answered += 1;
         let kept = (self.sent - self.answered) + MOST_UNDER_WAY / 4;
         while self.times.len() as u64 > kept {
@@ -309,119 +305,4 @@ impl Flow {
             self.first_time += 1;
         }
     }
-}
-
-/// One run's clock and figures.
-struct Run {
-    begun: Instant,
-    now: Instant,
-    measured_from: Instant,
-    end: Instant,
-    is_measuring: bool,
-    is_measured: bool,
-    /// Flows whose window may have room.
-    ready: Vec<usize>,
-    next_due: Instant,
-    next_flow: usize,
-    scheduled: u64,
-    is_open_loop: bool,
-    cpu_before: Vec<Duration>,
-    own_before: Duration,
-    sent_before: u64,
-    measured: Measured,
-}
-
-impl Run {
-    fn new(plan: &Plan, flows: usize) -> Run {
-        let begun = Instant::now();
-        let measured_from = begun + plan.warm_up;
-        Run {
-            begun,
-            now: begun,
-            measured_from,
-            end: measured_from + plan.time,
-            is_measuring: false,
-            is_measured: false,
-            ready: (0..flows).collect(),
-            next_due: begun,
-            next_flow: 0,
-            scheduled: 0,
-            is_open_loop: matches!(plan.load, Load::Rate(_)),
-            cpu_before: Vec::new(),
-            own_before: Duration::ZERO,
-            sent_before: 0,
-            measured: Measured::default(),
-        }
-    }
-
-    fn is_over(&self, engine: &Engine) -> bool {
-        self.is_measured && (engine.is_settled() || self.now >= self.end + PATIENCE)
-    }
-
-    /// How long the poll may sleep.
-    fn patience(&self) -> Duration {
-        if self.now >= self.end || !self.is_open_loop {
-            return POLL_GRAIN;
-        }
-        self.next_due.saturating_duration_since(Instant::now()).saturating_sub(POLL_GRAIN)
-    }
-
-    fn progress(&self, plan: &Plan) -> f64 {
-        let all = (plan.warm_up + plan.time).as_secs_f64();
-        ((self.now - self.begun).as_secs_f64() / all).min(1.0)
-    }
-
-    /// Begins and ends the measured time.
-    fn measure(&mut self, plan: &Plan, me: Pid, engine: &Engine) -> Result<(), BenchError> {
-        if !self.is_measuring && !self.is_measured && self.now >= self.measured_from {
-            self.is_measuring = true;
-            self.measured_from = self.now;
-            self.cpu_before = cpu_of(&plan.pids)?;
-            self.own_before = me.cpu_time().map_err(BenchError::system)?;
-            self.sent_before = engine.books.sent;
-        }
-        if self.is_measuring && self.now >= self.end {
-            self.is_measuring = false;
-            self.is_measured = true;
-            self.measured.time = self.now - self.measured_from;
-            self.measured.sent = engine.books.sent - self.sent_before;
-            let after = cpu_of(&plan.pids)?;
-            let used = after.iter().zip(&self.cpu_before).map(|(after, before)| *after - *before);
-            self.measured.cpu = plan.pids.iter().copied().zip(used).collect();
-            self.measured.own_cpu = me.cpu_time().map_err(BenchError::system)? - self.own_before;
-        }
-        Ok(())
-    }
-
-    fn received(&mut self, sent_at: Option<Instant>) {
-        if !self.is_measuring {
-            return;
-        }
-        self.measured.received += 1;
-        let second = (self.now - self.measured_from).as_secs() as usize;
-        if self.measured.timeline.len() <= second {
-            self.measured.timeline.resize(second + 1, 0);
-        }
-        self.measured.timeline[second] += 1;
-        if let Some(sent_at) = sent_at {
-            self.measured.delivery.record(self.now.saturating_duration_since(sent_at));
-        }
-    }
-
-    fn answered(&mut self, sent_at: Option<Instant>) {
-        if !self.is_measuring {
-            return;
-        }
-        self.measured.answered += 1;
-        if let Some(sent_at) = sent_at {
-            self.measured.answer.record(self.now.saturating_duration_since(sent_at));
-        }
-    }
-}
-
-fn cpu_of(pids: &[Pid]) -> Result<Vec<Duration>, BenchError> {
-    let cpu = |pid: &Pid| {
-        pid.cpu_time().map_err(|e| BenchError(format!("no processor time of pid {}: {e}", pid.0)))
-    };
-    pids.iter().map(cpu).collect()
 }

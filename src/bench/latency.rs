@@ -21,23 +21,8 @@ impl Latencies {
         self.0.saturating_record(latency.as_nanos() as u64);
     }
 
-    /// How many there are.
-    pub fn count(&self) -> u64 {
-        self.0.len()
-    }
-
     /// The latency that so many percent (0 to 100) stay within.
     pub fn percentile(&self, percent: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_percentile(percent))
-    }
-
-    /// The longest.
-    pub fn longest(&self) -> Duration {
-        Duration::from_nanos(self.0.max())
-    }
-
-    /// Adds what another one has counted.
-    pub fn add(&mut self, other: &Latencies) {
-        self.0 += &other.0;
     }
 }

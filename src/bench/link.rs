@@ -2,7 +2,7 @@
 //! blocks.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::ops::Range;
 
 use mio::{Interest, Registry, Token};
@@ -60,14 +60,6 @@ impl Link {
     /// The poll refuses it.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
-    }
-
-    /// The other end.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub fn peer(&self) -> io::Result<SocketAddr> {
-        self.stream.peer_addr()
     }
 
     /// Queues one frame; `write` appends the payload.

@@ -20,6 +20,7 @@ pub mod options;
 pub mod people;
 pub mod process;
 pub mod report;
+mod run;
 
 /// Why a run could not be made: a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -228,10 +228,13 @@ impl Gateway {
                 let conn = conn_id(session);
                 if let Some(peer) = self.peers.get_mut(&conn) {
                     peer.awaiting -= 1;
+                    let is_anonymous = peer.feed.is_none();
                     if io.send(conn, &reply).is_none() {
                         debug!(target: "gateway", "conn={conn} closing, a settlement is not sent");
                     }
-                    self.waits(io, conn);
+                    if is_anonymous {
+                        self.waits(io, conn);
+                    }
                     self.finish_if_answered(io, conn);
                 }
             }

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use log::{error, info, warn};
 
 pub use main_reactor::MainReactor;
@@ -184,13 +184,7 @@ impl Server {
         let (pools, pool_threads) = Pools::start(&service, config.workers, config.hash_threads())?;
         let pools = Arc::new(pools);
         let reactor_threads = spawn_reactors(config, reactors, &service, &pools)?;
-        if has_joined.recv_timeout(JOIN_WAIT) == Err(RecvTimeoutError::Timeout) {
-            warn!(
-                target: "server",
-                "not in touch with the other servers yet: until then messages to their users are \
-                 stored"
-            );
-        }
+        await_cluster(&has_joined);
         let main = MainReactor::new(startup::listen(socket)?, handles.clone())?;
         Ok(Server {
             address,
@@ -328,6 +322,17 @@ fn spawn_reactors(
         })?);
     }
     Ok(threads)
+}
+
+/// Waits until this server stands in its cluster, for a while.
+fn await_cluster(has_joined: &Receiver<()>) {
+    if has_joined.recv_timeout(JOIN_WAIT) == Err(RecvTimeoutError::Timeout) {
+        warn!(
+            target: "server",
+            "not in touch with the other servers yet: until then messages to their users are \
+             stored"
+        );
+    }
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {

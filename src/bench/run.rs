@@ -1,0 +1,129 @@
+//! One run's clock and figures: what is measured begins after the warm-up.
+
+use std::time::{Duration, Instant};
+
+use super::BenchError;
+use super::engine::{Load, Measured, Plan};
+use super::process::Pid;
+
+/// How long answers and copies may take after the last message.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The poll's clock is as coarse as this: before a message is due the thread
+/// goes round instead of sleeping.
+const POLL_GRAIN: Duration = Duration::from_millis(2);
+
+/// One run's clock and figures.
+pub(super) struct Run {
+    pub begun: Instant,
+    pub now: Instant,
+    measured_from: Instant,
+    pub end: Instant,
+    is_measuring: bool,
+    is_measured: bool,
+    /// Flows whose window may have room.
+    pub ready: Vec<usize>,
+    pub next_due: Instant,
+    pub next_flow: usize,
+    pub scheduled: u64,
+    is_open_loop: bool,
+    cpu_before: Vec<Duration>,
+    own_before: Duration,
+    sent_before: u64,
+    pub measured: Measured,
+}
+
+impl Run {
+    pub fn new(plan: &Plan, flows: usize) -> Run {
+        let begun = Instant::now();
+        let measured_from = begun + plan.warm_up;
+        Run {
+            begun,
+            now: begun,
+            measured_from,
+            end: measured_from + plan.time,
+            is_measuring: false,
+            is_measured: false,
+            ready: (0..flows).collect(),
+            next_due: begun,
+            next_flow: 0,
+            scheduled: 0,
+            is_open_loop: matches!(plan.load, Load::Rate(_)),
+            cpu_before: Vec::new(),
+            own_before: Duration::ZERO,
+            sent_before: 0,
+            measured: Measured::default(),
+        }
+    }
+
+    /// Whether nothing is to be waited for any more.
+    pub fn is_over(&self, is_settled: impl FnOnce() -> bool) -> bool {
+        self.is_measured && (is_settled() || self.now >= self.end + PATIENCE)
+    }
+
+    /// How long the poll may sleep.
+    pub fn patience(&self) -> Duration {
+        if self.now >= self.end || !self.is_open_loop {
+            return POLL_GRAIN;
+        }
+        self.next_due.saturating_duration_since(Instant::now()).saturating_sub(POLL_GRAIN)
+    }
+
+    pub fn progress(&self, plan: &Plan) -> f64 {
+        let all = (plan.warm_up + plan.time).as_secs_f64();
+        ((self.now - self.begun).as_secs_f64() / all).min(1.0)
+    }
+
+    /// Begins and ends the measured time.
+    pub fn measure(&mut self, plan: &Plan, me: Pid, sent: u64) -> Result<(), BenchError> {
+        if !self.is_measuring && !self.is_measured && self.now >= self.measured_from {
+            self.is_measuring = true;
+            self.measured_from = self.now;
+            self.cpu_before = cpu_of(&plan.pids)?;
+            self.own_before = me.cpu_time().map_err(BenchError::system)?;
+            self.sent_before = sent;
+        }
+        if self.is_measuring && self.now >= self.end {
+            self.is_measuring = false;
+            self.is_measured = true;
+            self.measured.time = self.now - self.measured_from;
+            self.measured.sent = sent - self.sent_before;
+            let after = cpu_of(&plan.pids)?;
+            let used = after.iter().zip(&self.cpu_before).map(|(after, before)| *after - *before);
+            self.measured.cpu = plan.pids.iter().copied().zip(used).collect();
+            self.measured.own_cpu = me.cpu_time().map_err(BenchError::system)? - self.own_before;
+        }
+        Ok(())
+    }
+
+    pub fn received(&mut self, sent_at: Option<Instant>) {
+        if !self.is_measuring {
+            return;
+        }
+        self.measured.received += 1;
+        let second = (self.now - self.measured_from).as_secs() as usize;
+        if self.measured.timeline.len() <= second {
+            self.measured.timeline.resize(second + 1, 0);
+        }
+        self.measured.timeline[second] += 1;
+        if let Some(sent_at) = sent_at {
+            self.measured.delivery.record(self.now.saturating_duration_since(sent_at));
+        }
+    }
+
+    pub fn answered(&mut self, sent_at: Option<Instant>) {
+        if !self.is_measuring {
+            return;
+        }
+        self.measured.answered += 1;
+        if let Some(sent_at) = sent_at {
+            self.measured.answer.record(self.now.saturating_duration_since(sent_at));
+        }
+    }
+}
+
+fn cpu_of(pids: &[Pid]) -> Result<Vec<Duration>, BenchError> {
+    let cpu = |pid: &Pid| {
+        pid.cpu_time().map_err(|e| BenchError(format!("no processor time of pid {}: {e}", pid.0)))
+    };
+    pids.iter().map(cpu).collect()
+}
