@@ -8,6 +8,7 @@
 pub mod bounds;
 pub mod errno;
 pub mod msgid;
+mod plain;
 pub mod push;
 pub mod raw;
 pub mod reply;

@@ -13,13 +13,16 @@ use serde_json::value::RawValue;
 
 use super::bounds;
 use super::errno::Refusal;
+use super::plain;
 
 macro_rules! fields {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
         /// The raw JSON text of every field that some request knows.
         #[derive(Debug, Default, Clone, Copy)]
         pub struct RawRequest<'a> {
-            $($(#[$doc])* pub $name: Option<&'a RawValue>,)*
+            $($(#[$doc])* pub $name: Option<&'a str>,)*
+            /// No text in it has an escape.
+            is_plain: bool,
         }
 
         #[allow(non_camel_case_types)]
@@ -32,9 +35,9 @@ macro_rules! fields {
         }
 
         impl<'a> RawRequest<'a> {
-            fn set(&mut self, key: Key, value: &'a RawValue) {
+            fn set(&mut self, key: Key, value: &'a str) {
                 // `null` is the same as the field missing.
-                let value = Some(value).filter(|v| v.get() != "null");
+                let value = Some(value).filter(|text| *text != "null");
                 match key { $(Key::$name => self.$name = value,)* Key::Unknown => {} }
             }
         }
@@ -105,6 +108,10 @@ impl<'a> RawRequest<'a> {
         if text.trim_start_matches([' ', '\t', '\r', '\n']).as_bytes().first() != Some(&b'{') {
             return Err(Unreadable("the message is not a JSON object".into()));
         }
+        let mut plain = RawRequest { is_plain: true, ..RawRequest::default() };
+        if plain::read(text, |key, value| plain.set(Key::of(key), value)).is_some() {
+            return Ok(plain);
+        }
         let mut json = serde_json::Deserializer::from_str(text);
         let request = json
             .deserialize_map(FieldsVisitor)
@@ -122,16 +129,31 @@ impl<'a> RawRequest<'a> {
     pub fn seq(&self) -> Result<Option<u64>, Refusal> {
         self.seq
             .map(|raw| {
-                raw.get().parse::<u64>().map_err(|_| {
+                raw.parse::<u64>().map_err(|_| {
                     Refusal::malformed("seq must be an integer from 0 to 18446744073709551615")
                 })
             })
             .transpose()
     }
+
+    /// Reads a text field. Errors: missing, no string, a lone surrogate.
+    pub(super) fn text(&self, field: &str, raw: Option<&'a str>) -> Result<Cow<'a, str>, Refusal> {
+        let raw = required(field, raw)?;
+        let Some(text) = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+            return Err(Refusal::malformed(format!("{field} must be a string")));
+        };
+        if self.is_plain || !text.contains('\\') {
+            // Without an escape the text between the quotes is the text itself.
+            return Ok(Cow::Borrowed(text));
+        }
+        serde_json::from_str::<String>(raw).map(Cow::Owned).map_err(|e| {
+            Refusal::malformed(format!("{field} holds an escape that is no text: {e}"))
+        })
+    }
 }
 
 /// Reads an id field. Errors: missing, no integer, out of bounds.
-pub(super) fn id(field: &str, raw: Option<&RawValue>) -> Result<u32, Refusal> {
+pub(super) fn id(field: &str, raw: Option<&str>) -> Result<u32, Refusal> {
     match integer(required(field, raw)?) {
         Some(Integer::Small(n)) if n >= 1 && n <= i64::from(bounds::MAX_ID) => Ok(n as u32),
         _ => Err(Refusal::malformed(format!(
@@ -141,25 +163,9 @@ pub(super) fn id(field: &str, raw: Option<&RawValue>) -> Result<u32, Refusal> {
     }
 }
 
-/// Reads a text field. Errors: missing, no string, a lone surrogate.
-pub(super) fn text<'a>(field: &str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Refusal> {
-    let raw = required(field, raw)?.get();
-    if !raw.starts_with('"') {
-        return Err(Refusal::malformed(format!("{field} must be a string")));
-    }
-    if !raw.contains('\\') {
-        // Without an escape the text between the quotes is the text itself.
-        return Ok(Cow::Borrowed(raw.get(1..raw.len() - 1).unwrap_or_default()));
-    }
-    match serde_json::from_str::<String>(raw) {
-        Ok(text) => Ok(Cow::Owned(text)),
-        Err(e) => Err(Refusal::malformed(format!("{field} holds an escape that is no text: {e}"))),
-    }
-}
-
 /// Reads a true/false field; missing means false.
-pub(super) fn flag(field: &str, raw: Option<&RawValue>) -> Result<bool, Refusal> {
-    match raw.map(RawValue::get) {
+pub(super) fn flag(field: &str, raw: Option<&str>) -> Result<bool, Refusal> {
+    match raw {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
         Some(_) => Err(Refusal::malformed(format!("{field} must be true or false"))),
@@ -168,21 +174,20 @@ pub(super) fn flag(field: &str, raw: Option<&RawValue>) -> Result<bool, Refusal>
 
 /// Reads a count; one beyond 63 bits is as good as the largest. Errors:
 /// missing, negative, no integer.
-pub(super) fn count(field: &str, raw: Option<&RawValue>) -> Result<u64, Refusal> {
+pub(super) fn count(field: &str, raw: Option<&str>) -> Result<u64, Refusal> {
     let raw = required(field, raw)?;
     match integer(raw) {
         Some(Integer::Small(n)) if n >= 0 => Ok(n as u64),
-        Some(Integer::Huge) if !raw.get().starts_with('-') => Ok(u64::MAX),
+        Some(Integer::Huge) if !raw.starts_with('-') => Ok(u64::MAX),
         _ => Err(Refusal::malformed(format!("{field} must be an integer from 0 up"))),
     }
 }
 
-fn required<'a>(field: &str, raw: Option<&'a RawValue>) -> Result<&'a RawValue, Refusal> {
+fn required<'a>(field: &str, raw: Option<&'a str>) -> Result<&'a str, Refusal> {
     raw.ok_or_else(|| Refusal::malformed(format!("{field} is missing")))
 }
 
-fn integer(raw: &RawValue) -> Option<Integer> {
-    let text = raw.get();
+fn integer(text: &str) -> Option<Integer> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -206,7 +211,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 Key::Unknown => {
                     map.next_value::<IgnoredAny>()?;
                 }
-                known => request.set(known, map.next_value()?),
+                known => request.set(known, map.next_value::<&RawValue>()?.get()),
             }
         }
         Ok(request)
@@ -278,9 +283,9 @@ mod tests {
     #[test]
     fn a_lone_surrogate_is_no_text() {
         let request = read(r#"{"msg":"\ud800"}"#);
-        assert!(text("msg", request.msg).is_err());
+        assert!(request.text("msg", request.msg).is_err());
         let request = read(r#"{"msg":"\ud83d\ude00"}"#);
-        assert_eq!(text("msg", request.msg).unwrap(), "😀");
+        assert_eq!(request.text("msg", request.msg).unwrap(), "😀");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::errno::{Errno, Refusal};
 use super::msgid::{ERROR_MSG, MsgId};
+use super::plain::plain_bytes;
 use crate::model::{Group, GroupId, User, UserId};
 
 /// The longest payload that any frame can carry: 16 MiB - 1, so that the
@@ -219,8 +220,7 @@ pub(super) fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {
 
 /// Appends a text as a JSON string, quotes included.
 pub fn json_string(out: &mut Vec<u8>, text: &str) {
-    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-    if text.bytes().all(is_plain) {
+    if plain_bytes(text.as_bytes()) == text.len() {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::bounds::{check_description, check_mid, check_name, check_password, check_time};
 use super::errno::Refusal;
 use super::msgid::MsgId;
-use super::raw::{RawRequest, count, flag, id, text};
+use super::raw::{RawRequest, count, flag, id};
 use crate::model::{GroupId, UserId};
 
 /// One well-formed request.
@@ -135,8 +135,8 @@ impl<'a> Request<'a> {
             MsgId::Login => Request::Login(login(raw)?),
             MsgId::Logout => Request::Logout,
             MsgId::Register => Request::Register {
-                name: bounded("name", raw.name, |name| check_name("name", name))?,
-                password: bounded("password", raw.password, check_password)?,
+                name: bounded(raw, "name", raw.name, |name| check_name("name", name))?,
+                password: bounded(raw, "password", raw.password, check_password)?,
             },
             MsgId::OneChat => {
                 let (field, to) = if raw.to.is_none() && raw.toid.is_some() {
@@ -149,9 +149,11 @@ impl<'a> Request<'a> {
             MsgId::AddFriend => Request::AddFriend(UserId(id("friendid", raw.friendid)?)),
             MsgId::DelFriend => Request::DelFriend(UserId(id("friendid", raw.friendid)?)),
             MsgId::CreateGroup => Request::CreateGroup {
-                name: bounded("groupname", raw.groupname, |name| check_name("groupname", name))?,
+                name: bounded(raw, "groupname", raw.groupname, |name| {
+                    check_name("groupname", name)
+                })?,
                 description: match raw.groupdesc {
-                    Some(_) => bounded("groupdesc", raw.groupdesc, check_description)?,
+                    Some(_) => bounded(raw, "groupdesc", raw.groupdesc, check_description)?,
                     None => Cow::Borrowed(""),
                 },
             },
@@ -169,8 +171,8 @@ impl<'a> Request<'a> {
 
 fn login<'a>(raw: &RawRequest<'a>) -> Result<Login<'a>, Refusal> {
     let proof = match (raw.token, raw.password) {
-        (Some(_), None) => Proof::Token(text("token", raw.token)?),
-        _ => Proof::Password(bounded("password", raw.password, check_password)?),
+        (Some(_), None) => Proof::Token(raw.text("token", raw.token)?),
+        _ => Proof::Password(bounded(raw, "password", raw.password, check_password)?),
     };
     let account = match (raw.id, &proof) {
         (Some(_), _) => Account::Id(UserId(id("id", raw.id)?)),
@@ -181,7 +183,7 @@ fn login<'a>(raw: &RawRequest<'a>) -> Result<Login<'a>, Refusal> {
             return Err(Refusal::malformed("id is missing (or name, with a password)"));
         }
         (None, Proof::Password(_)) => {
-            Account::Name(bounded("name", raw.name, |name| check_name("name", name))?)
+            Account::Name(bounded(raw, "name", raw.name, |name| check_name("name", name))?)
         }
     };
     Ok(Login {
@@ -193,22 +195,23 @@ fn login<'a>(raw: &RawRequest<'a>) -> Result<Login<'a>, Refusal> {
 }
 
 fn chat<'a>(raw: &RawRequest<'a>) -> Result<Chat<'a>, Refusal> {
-    text("msg", raw.msg)?;
+    raw.text("msg", raw.msg)?;
     if raw.time.is_some() {
-        bounded("time", raw.time, check_time)?;
+        bounded(raw, "time", raw.time, check_time)?;
     }
-    let mid = raw.mid.map(|mid| bounded("mid", Some(mid), check_mid)).transpose()?;
+    let mid = raw.mid.map(|mid| bounded(raw, "mid", Some(mid), check_mid)).transpose()?;
     // Present and checked just above.
-    let msg = raw.msg.map_or("\"\"", |msg| msg.get());
-    Ok(Chat { msg, time: raw.time.map(|time| time.get()), mid })
+    let msg = raw.msg.unwrap_or("\"\"");
+    Ok(Chat { msg, time: raw.time, mid })
 }
 
 fn bounded<'a>(
+    request: &RawRequest<'a>,
     field: &str,
-    raw: Option<&'a serde_json::value::RawValue>,
+    raw: Option<&'a str>,
     check: impl Fn(&str) -> Result<(), String>,
 ) -> Result<Cow<'a, str>, Refusal> {
-    let text = text(field, raw)?;
+    let text = request.text(field, raw)?;
     check(&text).map_err(Refusal::malformed)?;
     Ok(text)
 }

@@ -266,7 +266,7 @@ impl Service {
                     handover,
                     to: users.clone(),
                     sender: message.sender,
-                    mid: message.mid.text().into_owned(),
+                    mid: message.mid.text().to_owned(),
                     body,
                 };
                 self.bus.send(server, item)

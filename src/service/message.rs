@@ -1,8 +1,9 @@
 //! A message and its copies.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrayvec::ArrayString;
 
 use super::session::SessionId;
 use super::settlement::GroupTicket;
@@ -16,34 +17,18 @@ const MESSAGE_BYTES: usize = 256;
 
 /// A message's id as its sender gave it, kept without memory of its own: every
 /// message has one.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Mid {
-    bytes: [u8; MAX_MID_BYTES],
-    length: u8,
-}
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Mid(ArrayString<MAX_MID_BYTES>);
 
 impl Mid {
-    /// A longer one than the protocol has is cut.
-    fn new(text: &str) -> Mid {
-        let mut bytes = [0; MAX_MID_BYTES];
-        let length = text.len().min(MAX_MID_BYTES);
-        bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
-        Mid { bytes, length: length as u8 }
-    }
-
-    /// Its bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
-    }
-
     /// Its text.
-    pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(self.as_bytes())
+    pub fn text(&self) -> &str {
+        &self.0
     }
 
     /// For a row of the database.
     pub fn to_shared(&self) -> Arc<[u8]> {
-        self.as_bytes().into()
+        self.0.as_bytes().into()
     }
 }
 
@@ -72,15 +57,17 @@ pub struct Message {
 pub struct MessageMemory(Arc<AtomicUsize>);
 
 impl MessageMemory {
-    /// A message under way; `None`: too many are.
+    /// A message under way; `None`: too many are, or its `mid` is longer than
+    /// any that a request may have.
     pub fn message(&self, sender: UserId, mid: &str, body: Arc<[u8]>) -> Option<Arc<Message>> {
+        let mid = Mid(ArrayString::from(mid).ok()?);
         let size = body.len() + MESSAGE_BYTES;
         if self.0.load(Ordering::Relaxed) + size > MOST_BYTES_UNDER_WAY {
             return None;
         }
         self.0.fetch_add(size, Ordering::Relaxed);
         let memory = self.0.clone();
-        Some(Arc::new(Message { sender, mid: Mid::new(mid), body, memory }))
+        Some(Arc::new(Message { sender, mid, body, memory }))
     }
 }
 

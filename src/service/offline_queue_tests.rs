@@ -29,7 +29,7 @@ fn deletion(number: i64) -> Job {
 
 fn named(job: &Job) -> String {
     match job {
-        Job::Insert(copy) => copy.message.mid.text().into_owned(),
+        Job::Insert(copy) => copy.message.mid.text().to_owned(),
         Job::Delete(deletion) => format!("delete {}", deletion.login.claim),
         Job::Barrier(_) => "barrier".to_owned(),
         Job::Stop => "stop".to_owned(),

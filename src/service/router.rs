@@ -144,7 +144,7 @@ impl Service {
         };
         if let (Some(identity), Some(id)) = (&session.identity, raw.id)
             && msgid != MsgId::Login
-            && id.get() != identity.user.to_string()
+            && id.parse() != Ok(identity.user.0)
         {
             self.audit_refused(identity, session.peer, msgid, Errno::NotYours);
             return Err(refused(Refusal::new(

@@ -191,7 +191,7 @@ impl Service {
                 self.tell(session, Post::Settled { session, reply });
             }
             Origin::Group(ticket) => {
-                if let Some(reply) = ticket.count(&message.mid.text(), settled) {
+                if let Some(reply) = ticket.count(message.mid.text(), settled) {
                     let session = ticket.session;
                     self.tell(session, Post::Settled { session, reply });
                 }
@@ -215,11 +215,11 @@ impl Service {
 fn one_chat_reply(seq: Option<u64>, to: UserId, message: &Message, settled: Settled) -> Vec<u8> {
     let mid = message.mid.text();
     if let Some(refusal) = settled.refusal() {
-        let fields = OneChatFields { mid: &mid, to, status: None };
+        let fields = OneChatFields { mid, to, status: None };
         return reply::refused_with(MsgId::OneChat, seq, &refusal, fields);
     }
     let delivered = settled == Settled::Delivered;
-    reply::one_chat_done(seq, &mid, to, if delivered { "delivered" } else { "stored" })
+    reply::one_chat_done(seq, mid, to, if delivered { "delivered" } else { "stored" })
 }
 
 #[cfg(test)]

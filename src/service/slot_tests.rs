@@ -14,7 +14,7 @@ fn copy(mid: &str) -> MessageCopy {
 }
 
 fn mid(copy: &MessageCopy) -> String {
-    copy.message.mid.text().into_owned()
+    copy.message.mid.text().to_owned()
 }
 
 fn session(behind: bool) -> LocalSession {
