@@ -167,6 +167,13 @@ impl Connection {
         self.outbound.len().saturating_sub(usize::try_from(exempt).unwrap_or(usize::MAX))
     }
 
+    /// Counts what its buffers hold now. By how much that has changed.
+    pub(super) fn count(&mut self) -> isize {
+        let held = self.inbound.held_bytes() + self.outbound.held_bytes();
+        let before = std::mem::replace(&mut self.counted, held);
+        held as isize - before as isize
+    }
+
     pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
     }

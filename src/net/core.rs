@@ -217,14 +217,16 @@ impl Core {
             self.dirty.push(id.serial);
         }
         let early = conn.outbound.len() >= EARLY_FLUSH_BYTES && !conn.blocked;
-        if (early || conn.counted_bytes() > limit)
-            && let Err(e) = conn.write(self.poll.registry(), &mut self.pool, self.now)
-        {
-            self.close(id, CloseReason::Socket(e.to_string()));
-            return None;
-        }
         let mut queued = conn.counted_bytes();
-        self.count_buffers(id.serial);
+        if early || queued > limit {
+            if let Err(e) = conn.write(self.poll.registry(), &mut self.pool, self.now) {
+                self.close(id, CloseReason::Socket(e.to_string()));
+                return None;
+            }
+            queued = conn.counted_bytes();
+        }
+        let change = conn.count();
+        self.count_change(change);
         if is_short && frame_bytes > limit && queued > limit && self.make_room(queued, id) {
             // As much is free again: a login's answer comes whole all the same.
             let conn = self.get(id)?;

@@ -110,6 +110,11 @@ pub trait Handler: Send + 'static {
     /// A timer set by [`Io::set_timer`] is due.
     fn on_timer(&mut self, io: &mut Io<'_>, key: u64);
 
+    /// A turn begins; [`Io::now`] has its time.
+    fn on_turn_begin(&mut self, io: &mut Io<'_>) {
+        let _unused = io;
+    }
+
     /// The turn is over: its events are handled, what was queued is flushed and
     /// told. What is queued now leaves in the next turn, which follows at once.
     fn on_turn_end(&mut self, io: &mut Io<'_>) {

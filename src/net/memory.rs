@@ -106,9 +106,13 @@ impl Core {
     /// Counts what a connection's buffers hold now.
     pub(super) fn count_buffers(&mut self, serial: Serial) {
         let Some(conn) = self.connections.get_mut(&serial) else { return };
-        let held = conn.inbound.held_bytes() + conn.outbound.held_bytes();
-        let before = std::mem::replace(&mut conn.counted, held);
-        self.unpublished.0 += held as isize - before as isize;
+        let change = conn.count();
+        self.count_change(change);
+    }
+
+    /// Counts by how much the memory of a connection's buffers has changed.
+    pub(super) fn count_change(&mut self, bytes: isize) {
+        self.unpublished.0 += bytes;
         if self.unpublished.0.abs() > PUBLISH_BYTES {
             self.publish_buffers();
         }

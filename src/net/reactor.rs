@@ -1,7 +1,7 @@
 //! The loop of a sub-reactor: poll, read, decode, call the handler, flush.
 //!
 //! ```text
-//! one turn: poll ─▶ mailbox ─▶ events ─▶ run queue ─▶ backlog ─▶ timers
+//! one turn: poll ─▶ on_turn_begin ─▶ mailbox ─▶ events ─▶ run queue ─▶ backlog ─▶ timers
 //!                ─▶ flush the dirty (on_written) ─▶ free the closed (on_close)
 //!                ─▶ on_turn_end
 //! ```
@@ -121,6 +121,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn turn(&mut self, handler: &mut H) {
+        handler.on_turn_begin(&mut Io::new(&mut self.core));
         for _ in 0..self.mailbox.len().min(MAILBOX_BUDGET) {
             self.take_command(handler);
         }

@@ -36,24 +36,27 @@ pub fn done<T: Serialize>(msgid: MsgId, seq: Option<u64>, fields: T) -> Vec<u8> 
     json(&Reply { msgid: msgid.reply(), seq, errno, errmsg: None, retry_after: None, fields })
 }
 
-/// A one-to-one message was delivered or stored: what [`done`] would write,
-/// for the answer that is written most.
-pub fn one_chat_done(seq: Option<u64>, mid: &str, to: UserId, status: &str) -> Vec<u8> {
-    const FIXED_BYTES: usize = 96;
-    let mut out = Vec::with_capacity(FIXED_BYTES + mid.len());
+/// Appends that a one-to-one message was delivered or stored: what [`done`]
+/// would write, for the answer that is written most.
+pub fn write_one_chat_done(
+    out: &mut Vec<u8>,
+    seq: Option<u64>,
+    mid: &str,
+    to: UserId,
+    status: &str,
+) {
     out.extend_from_slice(br#"{"msgid":106"#);
     if let Some(seq) = seq {
         out.extend_from_slice(br#","seq":"#);
-        number(&mut out, seq);
+        number(out, seq);
     }
     out.extend_from_slice(br#","errno":0,"mid":"#);
-    json_string(&mut out, mid);
+    json_string(out, mid);
     out.extend_from_slice(br#","to":"#);
-    number(&mut out, to.0);
+    number(out, to.0);
     out.extend_from_slice(br#","status":""#);
     out.extend_from_slice(status.as_bytes());
     out.extend_from_slice(br#""}"#);
-    out
 }
 
 /// A request was refused.
@@ -258,7 +261,9 @@ mod tests {
             let (to, status) = (UserId(7), "stored");
             let fields = OneChatFields { mid, to, status: Some(status) };
             let expected = done(MsgId::OneChat, seq, fields);
-            assert_eq!(one_chat_done(seq, mid, to, status), expected);
+            let mut written = Vec::new();
+            write_one_chat_done(&mut written, seq, mid, to, status);
+            assert_eq!(written, expected);
         }
     }
 

@@ -24,12 +24,14 @@ impl Gateway {
     /// Pushes a live copy.
     pub(super) fn deliver(&mut self, io: &mut Io<'_>, conn: ConnId, copy: MessageCopy, way: Way) {
         let user = copy.to;
-        let feed = self
-            .peers
-            .get_mut(&conn)
-            .and_then(Peer::open_feed)
-            .filter(|feed| feed.identity.user == user && feed.takes_copies());
-        let Some(feed) = feed else { return self.service.not_pushed(copy, way) };
+        let takes = |feed: &Feed| feed.identity.user == user && feed.takes_copies();
+        let peer = self.peers.get_mut(&conn).filter(|peer| matches!(peer.log_out, LogOut::No));
+        let Some((feed, confirm_timer)) = peer.and_then(|peer| {
+            let feed = peer.feed.as_deref_mut().filter(|feed| takes(feed))?;
+            Some((feed, &mut peer.confirm_timer))
+        }) else {
+            return self.service.not_pushed(copy, way);
+        };
         let Some(end) = io.send_shared(conn, &copy.message.body) else {
             // What was pushed before it goes to the table before it.
             self.go_behind(conn);
@@ -37,20 +39,13 @@ impl Gateway {
         };
         feed.sent_copy(end, copy, io.now());
         let overfull = feed.is_overfull();
+        // It is confirmed in time, or stored.
+        if !std::mem::replace(confirm_timer, true) {
+            io.set_timer(io.now() + self.ack_timeout, timer_key(conn, Timer::Confirm));
+        }
         self.service.pushed(user, way);
-        self.watch_confirmation(io, conn);
         if overfull {
             self.relieve(io, conn);
-        }
-    }
-
-    /// Sees to it that a push is confirmed in time, or stored.
-    fn watch_confirmation(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let at = io.now() + self.ack_timeout;
-        if let Some(peer) = self.peers.get_mut(&conn)
-            && !std::mem::replace(&mut peer.confirm_timer, true)
-        {
-            io.set_timer(at, timer_key(conn, Timer::Confirm));
         }
     }
 

@@ -22,7 +22,7 @@ use super::peer::{Peer, conn_id};
 use super::pools::Pools;
 use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io};
 use crate::protocol::{Errno, Refusal, reply};
-use crate::service::{Change, Effects, Post, Service, here};
+use crate::service::{Answer, Change, Effects, Post, Service, here};
 
 /// How long to wait before a page that could not be read is tried again.
 pub(super) const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -40,6 +40,8 @@ pub(super) struct Gateway {
     pub(super) pace: PaceLimits,
     pub(super) lobby: Lobby,
     stopping: bool,
+    /// Where answers are written before they are sent.
+    text: Vec<u8>,
 }
 
 /// What a gateway is told at start.
@@ -89,6 +91,7 @@ impl Gateway {
             pace,
             lobby: Lobby::new(max_anonymous),
             stopping: false,
+            text: Vec::new(),
         }
     }
 
@@ -137,6 +140,10 @@ impl Gateway {
 
 impl Handler for Gateway {
     type Message = Post;
+
+    fn on_turn_begin(&mut self, io: &mut Io<'_>) {
+        here::begin_turn(io.now());
+    }
 
     fn on_open(&mut self, io: &mut Io<'_>, conn: ConnId, peer: SocketAddr) {
         debug!(target: "gateway", "conn={conn} peer={peer} opened");
@@ -224,20 +231,7 @@ impl Gateway {
         match post {
             Post::Done { session, effects } => self.done(io, session, effects),
             Post::Deliver { session, copy, way } => self.deliver(io, conn_id(session), copy, way),
-            Post::Settled { session, reply } => {
-                let conn = conn_id(session);
-                if let Some(peer) = self.peers.get_mut(&conn) {
-                    peer.awaiting -= 1;
-                    let is_anonymous = peer.feed.is_none();
-                    if io.send(conn, &reply).is_none() {
-                        debug!(target: "gateway", "conn={conn} closing, a settlement is not sent");
-                    }
-                    if is_anonymous {
-                        self.waits(io, conn);
-                    }
-                    self.finish_if_answered(io, conn);
-                }
-            }
+            Post::Settled { session, answer } => self.settled(io, conn_id(session), &answer),
             Post::Nudged { login } => self.nudged(io, login),
             Post::Page { login, nudges, page } => self.page(io, login, nudges, page),
             Post::Deleted { login } => self.deleted(io, login),
@@ -246,6 +240,24 @@ impl Gateway {
             Post::Close { login, reason, successor } => {
                 self.close_login(io, login, reason, successor);
             }
+        }
+    }
+
+    /// A message of this connection is settled.
+    fn settled(&mut self, io: &mut Io<'_>, conn: ConnId, answer: &Answer) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        peer.awaiting -= 1;
+        let (is_anonymous, may_end) = (peer.feed.is_none(), peer.half_closed || self.stopping);
+        self.text.clear();
+        answer.write(&mut self.text);
+        if io.send(conn, &self.text).is_none() {
+            debug!(target: "gateway", "conn={conn} closing, a settlement is not sent");
+        }
+        if is_anonymous {
+            self.waits(io, conn);
+        }
+        if may_end {
+            self.finish_if_answered(io, conn);
         }
     }
 

@@ -121,19 +121,6 @@ impl Gateway {
         }
     }
 
-    /// A frame has come: where it follows a login's answer, its client has the
-    /// new token, and the former ones end. A frame that came before the socket
-    /// had taken that answer proves nothing.
-    pub(super) fn token_arrived(&mut self, conn: ConnId) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
-        if let (Some(feed), Some(end)) = (&peer.feed, peer.answered_to)
-            && peer.taken_to >= end
-        {
-            peer.answered_to = None;
-            self.service.token_arrived(&feed.identity);
-        }
-    }
-
     /// Ends this login's session from outside.
     pub(super) fn close_login(
         &mut self,

@@ -7,7 +7,7 @@ use super::logins::{Revoked, Takeover};
 use super::pace::Pace;
 use super::requests::Pending;
 use crate::net::ConnId;
-use crate::service::{Feed, LoginId, Session, SessionId};
+use crate::service::{Feed, LoginId, Service, Session, SessionId};
 
 /// One connection's chat state.
 pub(super) struct Peer {
@@ -73,6 +73,18 @@ impl Peer {
             confirm_timer: false,
             request_timer: false,
             asked_at: now,
+        }
+    }
+
+    /// A frame has come: where it follows a login's answer, its client has the
+    /// new token, and the former ones end. A frame that came before the socket
+    /// had taken that answer proves nothing.
+    pub fn token_arrived(&mut self, service: &Service) {
+        if let (Some(feed), Some(end)) = (&self.feed, self.answered_to)
+            && self.taken_to >= end
+        {
+            self.answered_to = None;
+            service.token_arrived(&feed.identity);
         }
     }
 

@@ -28,8 +28,8 @@ pub(super) struct Pending {
 impl Gateway {
     /// Handles one frame's payload, or gives it to a pool.
     pub(super) fn request(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8]) -> Flow {
-        self.token_arrived(conn);
         let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
+        peer.token_arrived(&self.service);
         let Some(mut session) = peer.session.take() else { return Flow::Pause };
         if !peer.welcome {
             peer.session = Some(session);

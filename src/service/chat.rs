@@ -25,14 +25,6 @@ impl Service {
         chat: Chat<'_>,
     ) -> Handled {
         let mid = chat.mid.clone().unwrap_or_else(|| random_mid().into());
-        match self.user_exists(to, context.place) {
-            Exists::Yes => {}
-            Exists::AskDatabase => return Handled::Later(Lane::Database),
-            Exists::Refused(refusal) => {
-                let fields = OneChatFields { mid: &mid, to, status: None };
-                return refused(MsgId::OneChat, context, &refusal, fields);
-            }
-        }
         let message = match self.message(Target::User(to), identity, &chat, &mid) {
             Ok(message) => message,
             Err(refusal) => {
@@ -41,8 +33,17 @@ impl Service {
             }
         };
         let origin = Origin::One { session, seq: context.seq };
-        let copy = MessageCopy { to, message: message.clone(), origin };
-        self.deliver(&message, std::iter::once(copy));
+        // Whoever is online here exists.
+        if let Err(copy) = self.deliver_to_session(MessageCopy { to, message, origin }) {
+            match self.user_exists(to, context.place) {
+                Exists::Yes => self.deliver(&copy.message.clone(), std::iter::once(copy)),
+                Exists::AskDatabase => return Handled::Later(Lane::Database),
+                Exists::Refused(refusal) => {
+                    let fields = OneChatFields { mid: &mid, to, status: None };
+                    return refused(MsgId::OneChat, context, &refusal, fields);
+                }
+            }
+        }
         Handled::Done(Effects { awaiting: 1, ..Effects::default() })
     }
 
@@ -136,7 +137,7 @@ impl Service {
     }
 
     fn user_exists(&self, user: UserId, place: Place) -> Exists {
-        if self.known_users.contains(user) || self.registry.session(user).is_some() {
+        if self.known_users.contains(user) {
             return Exists::Yes;
         }
         if place == Place::Reactor {

@@ -1,12 +1,12 @@
 //! The ways of a copy: live to a session here, handed over to another
 //! server, or stored. Nothing here blocks; the database is the writer's.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use log::debug;
+use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 
 use super::message::{Message, MessageCopy, Origin};
@@ -14,7 +14,7 @@ use super::outgoing::Outgoing;
 use super::registry::NEVER_POISONED;
 use super::session::{LoginId, Post, SessionId, Way};
 use super::settlement::Settled;
-use super::slot::{Next, Routing, Slot};
+use super::slot::{Handover, Next, Routing, Slot};
 use super::{Service, here};
 use crate::bus::item::CopyOutcome;
 use crate::bus::{BusError, Item, Presence};
@@ -28,39 +28,42 @@ impl Service {
     /// Sends the copies of one message on their ways. Each is settled once.
     pub fn deliver(&self, message: &Arc<Message>, copies: impl Iterator<Item = MessageCopy>) {
         let routing = self.routing();
-        let mut handed: HashMap<ServerId, Vec<UserId>> = HashMap::new();
+        let mut handed: FxHashMap<ServerId, Vec<UserId>> = FxHashMap::default();
         let mut to_locate = Vec::new();
         for copy in copies {
             let user = copy.to;
-            match self.registry.with(user, |slot| slot.accept(copy, routing)) {
+            match self.registry.with(user, |slot| slot.accept(copy, &routing)) {
                 Next::HandOver(server, _) => handed.entry(server).or_default().push(user),
                 Next::Locate => to_locate.push(user),
-                other => self.go(user, other, routing),
+                other => self.go(user, other, &routing),
             }
         }
         for (server, users) in handed {
-            self.hand_over(&server, routing.handover, message, users);
+            self.hand_over(&server, routing.handover.number(), message, users);
         }
         if !to_locate.is_empty() {
             self.locate(to_locate);
         }
     }
 
+    /// Sends a copy on its way if its recipient has a session here; gives it
+    /// back otherwise.
+    pub(super) fn deliver_to_session(&self, copy: MessageCopy) -> Result<(), MessageCopy> {
+        let routing = self.routing();
+        let user = copy.to;
+        match self.registry.with_session(user, copy, |slot, copy| slot.accept(copy, &routing)) {
+            Ok(next) => self.go(user, next, &routing),
+            Err(copy) => return Err(copy),
+        }
+        Ok(())
+    }
+
     /// A copy that another server handed to this one.
     pub fn deliver_here(&self, copy: MessageCopy) {
-        let routing = Routing { has_peers: false, ..self.routing() };
-        let user = copy.to;
-        let next = self.registry.with(user, |slot| {
-            if slot.session.is_none() {
-                // Back to the server that sent it, which stores it, and in
-                // order with what else it has for this user.
-                return Err(copy);
-            }
-            Ok(slot.accept(copy, routing))
-        });
-        match next {
-            Ok(next) => self.go(user, next, routing),
-            Err(copy) => self.settle(copy, Settled::NotHere),
+        if let Err(copy) = self.deliver_to_session(copy) {
+            // Back to the server that sent it, which stores it, and in order
+            // with what else it has for this user.
+            self.settle(copy, Settled::NotHere);
         }
     }
 
@@ -182,24 +185,24 @@ impl Service {
     fn flush_some(&self, user: UserId, most: usize) -> bool {
         for _ in 0..most {
             let routing = self.routing();
-            match self.registry.with(user, |slot| slot.route_held(routing)) {
+            match self.registry.with(user, |slot| slot.route_held(&routing)) {
                 None => return true,
                 Some(Next::Locate) => {
                     self.locate(vec![user]);
                     return true;
                 }
-                Some(next) => self.go(user, next, routing),
+                Some(next) => self.go(user, next, &routing),
             }
         }
         false
     }
 
-    fn routing(&self) -> Routing {
+    fn routing(&self) -> Routing<'_> {
         Routing {
             has_peers: self.bus.has_peers() && self.bus.is_up(),
-            handover: self.next_handover(),
+            handover: Handover::new(&self.handovers),
             here: here::reactor(),
-            now: Instant::now(),
+            now: here::now(),
             handover_timeout: self.settings.handover_timeout,
         }
     }
@@ -208,12 +211,12 @@ impl Service {
         self.handovers.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn go(&self, user: UserId, next: Next, routing: Routing) {
+    fn go(&self, user: UserId, next: Next, routing: &Routing<'_>) {
         match next {
             Next::Push(session, copy, way) => self.push(session, copy, way),
             Next::Store(copy) => self.write(copy),
             Next::HandOver(server, message) => {
-                self.hand_over(&server, routing.handover, &message, vec![user]);
+                self.hand_over(&server, routing.handover.number(), &message, vec![user]);
             }
             Next::Locate => self.locate(vec![user]),
             Next::LetGo => self.let_go(user),
@@ -313,7 +316,7 @@ impl Service {
                         outgoing.items[item].users.push(*user);
                         outgoing.items[item].handover
                     };
-                    slot.hand_over_held(server, number, routing);
+                    slot.hand_over_held(server, number, &routing);
                 }
             });
         }

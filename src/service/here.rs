@@ -7,17 +7,35 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::session::Post;
 
 thread_local! {
     static REACTOR: Cell<Option<u16>> = const { Cell::new(None) };
+    static TURN: Cell<Option<Instant>> = const { Cell::new(None) };
     static POSTS: RefCell<VecDeque<Post>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// This thread is a reactor's from now on.
 pub fn enter(reactor: u16) {
     REACTOR.set(Some(reactor));
+}
+
+/// A turn of this thread's reactor begins.
+pub fn begin_turn(now: Instant) {
+    TURN.set(Some(now));
+}
+
+/// When the turn of this thread's reactor began: near enough to now.
+pub(super) fn turn() -> Option<Instant> {
+    TURN.get()
+}
+
+/// Now, or when this reactor's turn began: a look at the clock for each message
+/// costs more than looking for its recipient.
+pub(super) fn now() -> Instant {
+    turn().unwrap_or_else(Instant::now)
 }
 
 /// Which reactor's thread this is, if it is one's.

@@ -62,7 +62,7 @@ pub use feed::{Ended, Feed};
 pub use message::{Message, MessageCopy, MessageMemory, Origin};
 pub use registry::Registry;
 pub use router::{Handled, Lane, Place};
-pub use session::{Identity, LoginId, Mailbox, Post, Session, SessionId, Way};
+pub use session::{Answer, Identity, LoginId, Mailbox, Post, Session, SessionId, Way};
 pub use settlement::Settled;
 pub use slot::GoLive;
 pub use takeover::{FORMER_TIMEOUT, Successor};

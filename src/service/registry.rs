@@ -43,6 +43,21 @@ impl Registry {
         result
     }
 
+    /// Does something to `what` with the slot of a user who has a session here;
+    /// gives it back for anybody else.
+    pub fn with_session<T, R>(
+        &self,
+        user: UserId,
+        what: T,
+        act: impl FnOnce(&mut Slot, T) -> R,
+    ) -> Result<R, T> {
+        let mut shard = self.shard(user);
+        match shard.get_mut(&user).filter(|slot| slot.session.is_some()) {
+            Some(slot) => Ok(act(slot, what)),
+            None => Err(what),
+        }
+    }
+
     /// Does something with every slot, one shard at a time, and drops those
     /// in which nothing is left.
     pub fn for_each(&self, mut act: impl FnMut(UserId, &mut Slot)) {

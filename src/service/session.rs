@@ -5,9 +5,10 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::effects::Effects;
-use super::message::MessageCopy;
+use super::message::{Message, MessageCopy};
 use super::takeover::Successor;
 use crate::model::{Claim, OfflinePage, StoreError, TokenHash, UserId};
+use crate::protocol::reply;
 
 /// The connection that a session lives on. Never reused in the life of the
 /// process, so that what comes late finds nothing instead of a stranger.
@@ -76,6 +77,37 @@ pub enum Way {
     Here,
 }
 
+/// What a sender is told of a message.
+#[derive(Debug)]
+pub enum Answer {
+    /// A reply's JSON text.
+    Text(Vec<u8>),
+    /// A 106 without an error, which is written where it is sent: there are as
+    /// many of these as messages.
+    Done {
+        /// The request's `seq`.
+        seq: Option<u64>,
+        /// The recipient.
+        to: UserId,
+        /// The message.
+        message: Arc<Message>,
+        /// Delivered or stored.
+        status: &'static str,
+    },
+}
+
+impl Answer {
+    /// Appends the reply's JSON text.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Answer::Text(text) => out.extend_from_slice(text),
+            Answer::Done { seq, to, message, status } => {
+                reply::write_one_chat_done(out, *seq, message.mid.text(), *to, status);
+            }
+        }
+    }
+}
+
 /// What other threads tell the reactor that owns a session.
 #[derive(Debug)]
 pub enum Post {
@@ -99,8 +131,8 @@ pub enum Post {
     Settled {
         /// The sender's session.
         session: SessionId,
-        /// The reply's JSON text.
-        reply: Vec<u8>,
+        /// What it is told.
+        answer: Answer,
     },
     /// Messages for this login's user were committed: feed from the table.
     Nudged {

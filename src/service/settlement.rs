@@ -3,15 +3,15 @@
 //! can be.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use log::warn;
 
 use super::message::{MessageCopy, Origin};
 use super::registry::NEVER_POISONED;
-use super::session::{Post, SessionId};
+use super::session::{Answer, Post, SessionId};
 use super::{Service, message::Message};
 use crate::bus::item::CopyOutcome;
 use crate::bus::{BusError, Item};
@@ -187,13 +187,13 @@ impl Service {
         let MessageCopy { to, message, origin } = copy;
         match origin {
             Origin::One { session, seq } => {
-                let reply = one_chat_reply(seq, to, &message, settled);
-                self.tell(session, Post::Settled { session, reply });
+                let answer = one_chat_answer(seq, to, message, settled);
+                self.tell(session, Post::Settled { session, answer });
             }
             Origin::Group(ticket) => {
                 if let Some(reply) = ticket.count(message.mid.text(), settled) {
                     let session = ticket.session;
-                    self.tell(session, Post::Settled { session, reply });
+                    self.tell(session, Post::Settled { session, answer: Answer::Text(reply) });
                 }
             }
             Origin::Server { server, handover } => {
@@ -212,14 +212,18 @@ impl Service {
     }
 }
 
-fn one_chat_reply(seq: Option<u64>, to: UserId, message: &Message, settled: Settled) -> Vec<u8> {
-    let mid = message.mid.text();
+fn one_chat_answer(
+    seq: Option<u64>,
+    to: UserId,
+    message: Arc<Message>,
+    settled: Settled,
+) -> Answer {
     if let Some(refusal) = settled.refusal() {
-        let fields = OneChatFields { mid, to, status: None };
-        return reply::refused_with(MsgId::OneChat, seq, &refusal, fields);
+        let fields = OneChatFields { mid: message.mid.text(), to, status: None };
+        return Answer::Text(reply::refused_with(MsgId::OneChat, seq, &refusal, fields));
     }
-    let delivered = settled == Settled::Delivered;
-    reply::one_chat_done(seq, mid, to, if delivered { "delivered" } else { "stored" })
+    let status = if settled == Settled::Delivered { "delivered" } else { "stored" };
+    Answer::Done { seq, to, message, status }
 }
 
 #[cfg(test)]

@@ -14,8 +14,10 @@
 
 mod waits;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::message::{Message, MessageCopy};
@@ -135,13 +137,36 @@ pub enum GoLive {
     Wait,
 }
 
+/// The number under which a message is handed over: taken once, and only if it
+/// is, or all reactors would count all messages together.
+#[derive(Debug)]
+pub struct Handover<'a> {
+    numbers: &'a AtomicU64,
+    number: Cell<Option<u64>>,
+}
+
+impl<'a> Handover<'a> {
+    /// With the next one of these numbers.
+    pub fn new(numbers: &'a AtomicU64) -> Handover<'a> {
+        Handover { numbers, number: Cell::new(None) }
+    }
+
+    /// The number.
+    pub fn number(&self) -> u64 {
+        let number = self.number.get();
+        let number = number.unwrap_or_else(|| self.numbers.fetch_add(1, Ordering::Relaxed));
+        self.number.set(Some(number));
+        number
+    }
+}
+
 /// What routing needs to know beside the slot.
-#[derive(Debug, Clone, Copy)]
-pub struct Routing {
+#[derive(Debug)]
+pub struct Routing<'a> {
     /// Whether the bus reaches other servers now.
     pub has_peers: bool,
     /// The number under which a copy is handed over, if it is.
-    pub handover: u64,
+    pub handover: Handover<'a>,
     /// The reactor on whose thread this is decided, if it is one's.
     pub here: Option<u16>,
     /// Now.
@@ -152,7 +177,7 @@ pub struct Routing {
 
 impl Slot {
     /// Decides a new copy's way.
-    pub fn accept(&mut self, copy: MessageCopy, routing: Routing) -> Next {
+    pub fn accept(&mut self, copy: MessageCopy, routing: &Routing<'_>) -> Next {
         if let Some(hold) = &mut self.hold {
             hold.queue.push_back(copy);
             if self.catching_up.is_some() && hold.queue.len() > CATCH_UP_COPIES {
@@ -168,7 +193,7 @@ impl Slot {
     }
 
     /// Gives the copy back where it has to wait for the reactor's mailbox.
-    fn route(&mut self, copy: MessageCopy, routing: Routing) -> Result<Next, MessageCopy> {
+    fn route(&mut self, copy: MessageCopy, routing: &Routing<'_>) -> Result<Next, MessageCopy> {
         if self.writing == 0
             && self.handed.is_empty()
             && let Some(session) = self.session.as_ref().filter(|session| !session.behind)
@@ -214,11 +239,11 @@ impl Slot {
         Next::Store(copy)
     }
 
-    fn hand_over(&mut self, server: ServerId, copy: MessageCopy, routing: Routing) -> Next {
+    fn hand_over(&mut self, server: ServerId, copy: MessageCopy, routing: &Routing<'_>) -> Next {
         let deadline = routing.now + routing.handover_timeout;
         let message = copy.message.clone();
         self.handed.push_back(Handed {
-            handover: routing.handover,
+            handover: routing.handover.number(),
             server: server.clone(),
             deadline,
             copy,
@@ -284,7 +309,7 @@ impl Slot {
 
     /// Routes the first copy that lined up. `None`: nothing is left for the
     /// caller to do. Only for who was told so by one of the above.
-    pub fn route_held(&mut self, routing: Routing) -> Option<Next> {
+    pub fn route_held(&mut self, routing: &Routing<'_>) -> Option<Next> {
         let hold = self.hold.as_mut()?;
         if hold.holders > 0 {
             // Held again meanwhile; that holder goes on.
@@ -321,7 +346,7 @@ impl Slot {
         &mut self,
         server: &ServerId,
         mut handover_of: impl FnMut(&Arc<Message>) -> u64,
-        routing: Routing,
+        routing: &Routing<'_>,
     ) {
         let free = self.session.is_none() && self.writing == 0 && self.posted == 0;
         let pinned = self.handed.front().is_some_and(|front| front.server != *server);
