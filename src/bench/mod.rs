@@ -17,6 +17,7 @@ pub mod crowd_run;
 pub mod dialect;
 pub mod engine;
 pub mod floor;
+pub mod idle;
 pub mod latency;
 pub mod link;
 pub mod logins;

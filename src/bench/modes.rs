@@ -17,7 +17,7 @@ use super::options::{Mode, RunOptions};
 use super::people::{self, Person, Proof, Talk};
 use super::process::Pid;
 use super::report::Report;
-use super::{logins, seed};
+use super::{idle, logins, seed};
 
 /// Does what the command line asks for. Whether all went well.
 ///
@@ -31,6 +31,7 @@ pub fn run(mode: Mode) -> Result<bool, BenchError> {
         }
         Mode::Floor { address, reply } => return floor(address, reply),
         Mode::Seed(options) => return seed::run(&options),
+        Mode::Idle(options) => return idle::run(&options),
         Mode::Login(options) => return logins::run(&options),
     };
     if json {

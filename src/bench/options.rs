@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::engine::Load;
+use super::idle::IdleOptions;
 use super::logins::LoginOptions;
 use super::seed::SeedOptions;
 
@@ -65,6 +66,9 @@ pub enum Mode {
     /// for test databases: all of a run's accounts have one password, and
     /// nothing removes them
     Seed(SeedOptions),
+    /// Connections on which nothing happens: what each costs a server in memory
+    /// and processor time. Start it anew before: what it has had once it keeps
+    Idle(IdleOptions),
     /// People who log in and leave, again and again
     Login(LoginOptions),
 }

@@ -118,6 +118,50 @@ fn seeding_says_what_is_in_its_way() {
 }
 
 #[test]
+fn idle_connections_cost_memory() {
+    let seeded = seeded(260, ServerPlan::new());
+    let flags = ["--connections", "200", "--baseline", "60", "--time", "0.5"];
+    let figures = figures(&mode("idle", &seeded), &flags);
+    assert_eq!(figures["connections"], 200);
+    let each = number(&figures, "bytes_per_connection");
+    let grown = number(&figures, "memory_after") - number(&figures, "memory_before");
+    assert!((each * 200.0 - grown).abs() < 1.0 && each > 256.0, "{figures}");
+    assert!(number(&figures, "server_cpu_us_per_connection_second") > 0.0);
+}
+
+#[test]
+fn an_idle_connection_that_the_server_closes_is_a_fault() {
+    let seeded = seeded(2, ServerPlan::new().flag("--idle-timeout", 2));
+    let flags = ["--connections", "2", "--baseline", "0", "--time", "6"];
+    let (succeeded, figures) = run(&mode("idle", &seeded), &flags);
+    let fault = figures["fault"].as_str().unwrap_or_default();
+    assert!(!succeeded && fault.contains("the server closed a connection"), "{figures}");
+}
+
+#[test]
+fn who_is_one_too_many_is_told_which_flag_helps() {
+    let seeded = seeded(30, ServerPlan::new().flag("--max-connections-per-address", 10));
+    let said = complaint(&mode("idle", &seeded), &["--connections", "30", "--baseline", "0"]);
+    assert!(said.contains("--max-connections-per-address 0"), "{said}");
+}
+
+#[test]
+fn too_few_descriptors_are_told_before_anything_is_done() {
+    let seeded = seeded(1, ServerPlan::new().descriptors(200));
+    let said = complaint(&mode("idle", &seeded), &["--connections", "190", "--baseline", "10"]);
+    assert!(said.contains("264 descriptors and the server may have 200"), "{said}");
+    assert!(!seeded.server.log().contains("audit"), "{}", seeded.server.log());
+}
+
+#[test]
+fn more_at_once_than_there_are_people_is_a_mistake() {
+    let seeded = seeded(4, ServerPlan::new());
+    let people = ["--proof", "token", "--people", "4", "--window", "5"];
+    let said = complaint(&mode("login", &seeded), &people);
+    assert!(said.contains("4 people cannot be 5 at once: give --people 5"), "{said}");
+}
+
+#[test]
 fn logins_keep_to_a_rate() {
     let seeded = seeded(20, ServerPlan::new());
     let flags = ["--proof", "token", "--people", "20", "--rate", "60"];
