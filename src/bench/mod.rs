@@ -29,6 +29,7 @@ pub mod process;
 pub mod report;
 mod run;
 pub mod seed;
+pub mod storm;
 
 /// Why a run could not be made: a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]

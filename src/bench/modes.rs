@@ -17,7 +17,7 @@ use super::options::{Mode, RunOptions};
 use super::people::{self, Person, Proof, Talk};
 use super::process::Pid;
 use super::report::Report;
-use super::{idle, logins, seed};
+use super::{idle, logins, seed, storm};
 
 /// Does what the command line asks for. Whether all went well.
 ///
@@ -33,6 +33,7 @@ pub fn run(mode: Mode) -> Result<bool, BenchError> {
         Mode::Seed(options) => return seed::run(&options),
         Mode::Idle(options) => return idle::run(&options),
         Mode::Login(options) => return logins::run(&options),
+        Mode::Storm(options) => return storm::run(&options),
     };
     if json {
         report.print_json()

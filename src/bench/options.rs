@@ -10,6 +10,7 @@ use super::engine::Load;
 use super::idle::IdleOptions;
 use super::logins::LoginOptions;
 use super::seed::SeedOptions;
+use super::storm::StormOptions;
 
 /// Measures a ChatServer with real connections.
 ///
@@ -71,6 +72,8 @@ pub enum Mode {
     Idle(IdleOptions),
     /// People who log in and leave, again and again
     Login(LoginOptions),
+    /// All connections break at once, and everybody comes back by token
+    Storm(StormOptions),
 }
 
 /// What every load has.

@@ -99,8 +99,8 @@ fn a_running_cluster_is_seeded_in_mysql() {
     let accounts = dir.path().join("accounts.json");
     figures(&seed(&cluster.database.url(), 10, &accounts), &[]);
     let accounts = accounts.to_str().unwrap();
-    let storm = ["login", &address(&cluster.servers[1]), "--proof", "token", "--people", "10"];
-    figures(&storm.map(str::to_owned), &["--accounts", accounts, "--window", "2", "--time", "1"]);
+    let storm = ["storm", &address(&cluster.servers[1]), "--connections", "10"];
+    figures(&storm.map(str::to_owned), &["--accounts", accounts]);
     assert!(!cluster.servers[1].log().contains("by=password"));
 }
 
@@ -187,4 +187,28 @@ fn logins_that_are_refused_fail_the_run() {
     let (succeeded, figures) = run(&mode("login", &crossed), &[&flags[..], &SHORT].concat());
     let fault = figures["fault"].as_str().unwrap_or_default();
     assert!(!succeeded && fault.contains("errno 1,"), "{figures}");
+}
+
+#[test]
+fn everybody_comes_back_after_a_storm_and_keeps_a_valid_token() {
+    let seeded = seeded(60, ServerPlan::new());
+    for _ in 0..3 {
+        let figures = figures(&mode("storm", &seeded), &["--connections", "60"]);
+        assert_eq!(figures["connections"], 60);
+        let [first, half, all] =
+            ["first", "half", "all"].map(|what| number(&figures, &format!("seconds_to_{what}")));
+        assert!(0.0 < first && first <= half && half <= all, "{figures}");
+        assert!(number(&figures, "logins_per_second") > 0.0);
+        assert!(number(&figures, "server_cpu_us_per_login") > 0.0);
+        assert!(figures["latency_us"]["max"].as_f64().unwrap() > 0.0);
+    }
+    let log = seeded.server.log();
+    assert!(!log.contains("by=password") && log.contains("by=token"));
+}
+
+#[test]
+fn a_storm_for_which_the_server_has_no_room_fails() {
+    let seeded = seeded(30, ServerPlan::new().flag("--max-connections", 10));
+    let said = complaint(&mode("storm", &seeded), &["--connections", "30"]);
+    assert!(said.contains("--max-connections 0"), "{said}");
 }
