@@ -17,6 +17,7 @@ use super::options::{Mode, RunOptions};
 use super::people::{self, Person, Proof, Talk};
 use super::process::Pid;
 use super::report::Report;
+use super::{idle, logins, seed, storm};
 
 /// Does what the command line asks for. Whether all went well.
 ///
@@ -29,6 +30,10 @@ pub fn run(mode: Mode) -> Result<bool, BenchError> {
             (self::groups(groups, members, senders.min(members), &run)?, run.json)
         }
         Mode::Floor { address, reply } => return floor(address, reply),
+        Mode::Seed(options) => return seed::run(&options),
+        Mode::Idle(options) => return idle::run(&options),
+        Mode::Login(options) => return logins::run(&options),
+        Mode::Storm(options) => return storm::run(&options),
     };
     if json {
         report.print_json()
@@ -176,7 +181,7 @@ fn measure(
 }
 
 /// A bar on the terminal, if there is one.
-fn progress(what: &'static str, length: u64) -> ProgressBar {
+pub(super) fn progress(what: &'static str, length: u64) -> ProgressBar {
     if length == 0 || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

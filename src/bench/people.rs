@@ -17,7 +17,7 @@ use super::floor;
 use super::link::Link;
 
 /// Threads that register and log in: more than any server hashes at once.
-const HANDS: usize = 8;
+pub(super) const HANDS: usize = 8;
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a request is repeated that the server asks to wait with.
@@ -233,7 +233,7 @@ pub fn greet_floor(server: SocketAddr, count: usize) -> Result<Vec<Link>, BenchE
 }
 
 /// Does something so many times, on some threads; the results are in order.
-fn in_parallel<T: Send>(
+pub(super) fn in_parallel<T: Send>(
     count: usize,
     work: impl Fn(usize) -> Result<T, BenchError> + Sync,
 ) -> Result<Vec<T>, BenchError> {

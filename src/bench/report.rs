@@ -18,7 +18,7 @@ pub struct Report {
     pub measured: Measured,
 }
 
-const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 100.0];
+pub(super) const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 100.0];
 
 impl Report {
     /// Processor time of the measured processes for each copy that came, in
@@ -102,14 +102,14 @@ impl Report {
     }
 }
 
-fn name(percentile: f64) -> String {
+pub(super) fn name(percentile: f64) -> String {
     match percentile {
         100.0 => "max".into(),
         other => format!("p{other}"),
     }
 }
 
-fn shown(latency: Duration) -> String {
+pub(super) fn shown(latency: Duration) -> String {
     match latency.as_secs_f64() {
         s if s >= 1.0 => format!("{s:.2} s"),
         s if s >= 1e-3 => format!("{:.2} ms", s * 1e3),
@@ -117,7 +117,7 @@ fn shown(latency: Duration) -> String {
     }
 }
 
-fn latencies(latencies: &Latencies) -> Value {
+pub(super) fn latencies(latencies: &Latencies) -> Value {
     let entries =
         PERCENTILES.map(|p| (name(p), json!(latencies.percentile(p).as_secs_f64() * 1e6)));
     Value::Object(entries.into_iter().collect())
