@@ -7,9 +7,7 @@
 //!   for, or [`SMALLEST_BYTES`]: few bytes never keep a large buffer.
 //! - What the pool keeps stays within its limit, and counts as memory in use.
 
-use std::collections::VecDeque;
-
-use super::outbound::Chunk;
+use super::outbound::Queue;
 
 /// The smallest buffer there is.
 const SMALLEST_BYTES: usize = 256;
@@ -28,7 +26,7 @@ const SPARSE: usize = 4;
 /// Buffers by class, and queues for them.
 pub(super) struct BufferPool {
     classes: [Vec<Vec<u8>>; CLASSES],
-    queues: Vec<VecDeque<Chunk>>,
+    queues: Vec<Box<Queue>>,
     /// Memory of all of them.
     kept_bytes: usize,
     limit_bytes: usize,
@@ -123,17 +121,20 @@ impl BufferPool {
     }
 
     /// An empty queue.
-    pub(super) fn take_queue(&mut self) -> VecDeque<Chunk> {
-        let queue = self.queues.pop().unwrap_or_default();
-        self.kept_bytes -= queue_bytes(&queue);
-        queue
+    pub(super) fn take_queue(&mut self) -> Box<Queue> {
+        match self.queues.pop() {
+            Some(queue) => {
+                self.kept_bytes -= queue.own_bytes();
+                queue
+            }
+            None => Box::default(),
+        }
     }
 
     /// Takes an empty queue back.
-    pub(super) fn give_queue(&mut self, queue: VecDeque<Chunk>) {
-        let bytes = queue_bytes(&queue);
-        let fits = (1..=LONGEST_QUEUE).contains(&queue.capacity());
-        if fits && self.kept_bytes + bytes <= self.limit_bytes {
+    pub(super) fn give_queue(&mut self, queue: Box<Queue>) {
+        let bytes = queue.own_bytes();
+        if queue.room() <= LONGEST_QUEUE && self.kept_bytes + bytes <= self.limit_bytes {
             self.kept_bytes += bytes;
             self.queues.push(queue);
         }
@@ -143,11 +144,6 @@ impl BufferPool {
     pub(super) fn clear(&mut self) {
         *self = Self::new(self.limit_bytes);
     }
-}
-
-/// Memory that a queue takes by itself.
-pub(super) fn queue_bytes(queue: &VecDeque<Chunk>) -> usize {
-    queue.capacity() * size_of::<Chunk>()
 }
 
 /// The largest class whose buffers are no larger than this.

@@ -7,8 +7,6 @@
 //! - Buffers exist only while they hold bytes.
 //! - `readable` is cleared by nothing but `WouldBlock`: events come once.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -23,13 +21,14 @@ use super::config::ReactorConfig;
 use super::inbound::Inbound;
 use super::kept_inputs::Filed;
 use super::outbound::Outbound;
+use super::table::Table;
 use super::{CloseReason, ConnId};
 
 /// A connection's serial: its key and its mio token.
 pub(super) type Serial = NonZeroU64;
 
 /// The connections of one reactor.
-pub(super) type Connections = HashMap<Serial, Connection, BuildHasherDefault<SerialHasher>>;
+pub(super) type Connections = Table<Serial, Connection>;
 
 /// One peer.
 pub(super) struct Connection {
@@ -97,12 +96,12 @@ pub(super) enum Phase {
     /// Frames come and go.
     Open,
     /// No more frames; what is queued is written until `deadline`.
-    Finishing { reason: CloseReason, deadline: Instant },
+    Finishing { reason: Box<CloseReason>, deadline: Instant },
     /// Our side is shut down; what still comes is thrown away, so that no
     /// reset overtakes our last bytes, until the peer closes or `deadline`.
-    Lingering { reason: CloseReason, deadline: Instant },
+    Lingering { reason: Box<CloseReason>, deadline: Instant },
     /// To be freed at the end of the turn.
-    Closing { reason: CloseReason },
+    Closing { reason: Box<CloseReason> },
 }
 
 /// What a read came to.
@@ -272,25 +271,4 @@ impl Connection {
 pub(super) fn token(serial: Serial) -> Token {
     const { assert!(usize::BITS == 64, "a serial must fit into a token") }
     Token(serial.get() as usize)
-}
-
-/// Serials count up, so spreading their bits is hashing enough.
-#[derive(Default)]
-pub(super) struct SerialHasher(u64);
-
-impl Hasher for SerialHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(self.0 ^ u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, serial: u64) {
-        // 2^64 divided by the golden ratio, as in Fibonacci hashing.
-        self.0 = serial.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
 }

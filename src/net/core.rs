@@ -244,7 +244,7 @@ impl Core {
     pub(super) fn finish(&mut self, id: ConnId, reason: CloseReason) {
         let deadline = self.now + self.config.write_timeout;
         let Some(conn) = self.get(id).filter(|c| c.is_open()) else { return };
-        conn.phase = Phase::Finishing { reason, deadline };
+        conn.phase = Phase::Finishing { reason: Box::new(reason), deadline };
         conn.undecoded = false;
         let mut inbound = conn.inbound.take();
         inbound.clear(&mut self.pool);
@@ -255,7 +255,7 @@ impl Core {
     /// Frees a connection at the end of the turn.
     pub(super) fn close(&mut self, id: ConnId, reason: CloseReason) {
         if let Some(conn) = self.get(id) {
-            conn.phase = Phase::Closing { reason };
+            conn.phase = Phase::Closing { reason: Box::new(reason) };
             self.closing.push(id.serial);
         }
     }
@@ -264,7 +264,7 @@ impl Core {
     pub(super) fn close_finished(&mut self, id: ConnId, otherwise: CloseReason) {
         let Some(conn) = self.get(id) else { return };
         let reason = match &conn.phase {
-            Phase::Finishing { reason, .. } | Phase::Lingering { reason, .. } => reason.clone(),
+            Phase::Finishing { reason, .. } | Phase::Lingering { reason, .. } => (**reason).clone(),
             Phase::AwaitingHeader { .. } | Phase::Open | Phase::Closing { .. } => otherwise,
         };
         self.close(id, reason);
@@ -331,7 +331,7 @@ impl Core {
         }
         let Phase::Closing { reason } = conn.phase else { return None };
         let (id, peer) = (conn.id, conn.peer);
-        let told = match reason {
+        let told = match *reason {
             CloseReason::ProxyHeader(_) => self.telling.missing_headers.take(self.now),
             CloseReason::SlowReader { .. }
             | CloseReason::ShortOfMemory { .. }
@@ -344,7 +344,7 @@ impl Core {
             }
             None => debug!(target: "reactor", "conn={id} peer={peer} closed: {reason}"),
         }
-        conn.told_open.then_some((id, reason))
+        conn.told_open.then_some((id, *reason))
     }
 
     /// One read for a connection's turn. The peer's end starts a deadline.

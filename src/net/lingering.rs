@@ -19,7 +19,7 @@ impl Core {
         let reason = reason.clone();
         let shut = conn.stream.shutdown(Shutdown::Write);
         if shut.is_err() || conn.eof_at.is_some() {
-            self.close(id, reason);
+            self.close(id, *reason);
             return;
         }
         conn.phase = Phase::Lingering { reason, deadline };

@@ -32,6 +32,7 @@ mod outbound;
 pub mod proxy_header;
 pub mod reactor;
 mod serving;
+mod table;
 mod timers;
 pub mod trusted_proxies;
 
@@ -47,4 +48,5 @@ pub use handler::{CloseReason, Flow, Handler};
 pub use io::Io;
 pub use memory::BufferMemory;
 pub use reactor::Reactor;
+pub use table::Table;
 pub use trusted_proxies::TrustedProxies;

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::sync::Arc;
 
-use super::buffer_pool::{BufferPool, queue_bytes};
+use super::buffer_pool::BufferPool;
 use super::codec::{Codec, CodecError};
 
 /// A chunk is not appended to beyond this, so that a queue that grows is not
@@ -40,9 +40,13 @@ impl Payload<'_> {
     }
 }
 
-/// The queue of one connection.
+/// What one connection has still to send.
 #[derive(Default)]
-pub(super) struct Outbound {
+pub(super) struct Outbound(Option<Box<Queue>>);
+
+/// What waits, while something does.
+#[derive(Default)]
+pub(super) struct Queue {
     chunks: VecDeque<Chunk>,
     /// Bytes of the first chunk that are written already.
     start: usize,
@@ -52,7 +56,7 @@ pub(super) struct Outbound {
     chunk_bytes: usize,
 }
 
-pub(super) enum Chunk {
+enum Chunk {
     Copied(Vec<u8>),
     Shared(Arc<[u8]>),
 }
@@ -68,11 +72,11 @@ pub(super) struct Written {
 impl Outbound {
     /// Bytes that wait.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.0.as_ref().map_or(0, |queue| queue.len)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Queues one frame and says how many bytes it has, all told.
@@ -85,6 +89,57 @@ impl Outbound {
         payload: &Payload<'_>,
         pool: &mut BufferPool,
     ) -> Result<usize, CodecError> {
+        let queue = self.0.get_or_insert_with(|| pool.take_queue());
+        let pushed = queue.push_frame(codec, payload, pool);
+        self.release_if_empty(pool);
+        pushed
+    }
+
+    /// Writes until all is gone or the socket takes no more.
+    ///
+    /// # Errors
+    /// The socket failed; what is left will never be written.
+    pub(super) fn write_to(
+        &mut self,
+        socket: &mut impl Write,
+        pool: &mut BufferPool,
+    ) -> io::Result<Written> {
+        let Some(queue) = &mut self.0 else { return Ok(Written { bytes: 0, blocked: false }) };
+        let written = queue.write_to(socket, pool);
+        self.release_if_empty(pool);
+        written
+    }
+
+    /// Throws away what waits.
+    pub(super) fn clear(&mut self, pool: &mut BufferPool) {
+        if let Some(queue) = &mut self.0 {
+            queue.len = 0;
+        }
+        self.release_if_empty(pool);
+    }
+
+    fn release_if_empty(&mut self, pool: &mut BufferPool) {
+        if self.is_empty()
+            && let Some(mut queue) = self.0.take()
+        {
+            queue.clear(pool);
+            pool.give_queue(queue);
+        }
+    }
+
+    /// Memory that this queue keeps from others.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |queue| queue.own_bytes() + queue.chunk_bytes)
+    }
+}
+
+impl Queue {
+    fn push_frame(
+        &mut self,
+        codec: &dyn Codec,
+        payload: &Payload<'_>,
+        pool: &mut BufferPool,
+    ) -> Result<usize, CodecError> {
         let bytes = payload.bytes();
         let before = self.len;
         let shared = match payload {
@@ -92,15 +147,11 @@ impl Outbound {
             _ => None,
         };
         let copied = if shared.is_some() { &[] } else { bytes };
-        let pushed = self.append(AROUND_BYTES + copied.len(), pool, |out| {
+        self.append(AROUND_BYTES + copied.len(), pool, |out| {
             codec.encode_head(bytes.len(), out)?;
             out.extend_from_slice(copied);
             Ok(())
-        });
-        if let Err(e) = pushed {
-            self.release_if_empty(pool);
-            return Err(e);
-        }
+        })?;
         if let Some(shared) = shared {
             self.chunks.push_back(Chunk::Shared(Arc::clone(shared)));
             self.len += shared.len();
@@ -116,15 +167,7 @@ impl Outbound {
         Ok(self.len - before)
     }
 
-    /// Writes until all is gone or the socket takes no more.
-    ///
-    /// # Errors
-    /// The socket failed; what is left will never be written.
-    pub(super) fn write_to(
-        &mut self,
-        socket: &mut impl Write,
-        pool: &mut BufferPool,
-    ) -> io::Result<Written> {
+    fn write_to(&mut self, socket: &mut impl Write, pool: &mut BufferPool) -> io::Result<Written> {
         let mut bytes = 0;
         while self.len > 0 {
             match self.write_once(socket) {
@@ -142,12 +185,6 @@ impl Outbound {
             }
         }
         Ok(Written { bytes, blocked: false })
-    }
-
-    /// Throws away what waits.
-    pub(super) fn clear(&mut self, pool: &mut BufferPool) {
-        self.len = 0;
-        self.release_if_empty(pool);
     }
 
     fn write_once(&self, socket: &mut impl Write) -> io::Result<usize> {
@@ -178,7 +215,6 @@ impl Outbound {
                 chunk.release(pool);
             }
         }
-        self.release_if_empty(pool);
     }
 
     /// Moves what is left of the chunk that is being written to a smaller
@@ -200,9 +236,6 @@ impl Outbound {
         pool: &mut BufferPool,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError>,
     ) -> Result<(), CodecError> {
-        if self.chunks.capacity() == 0 {
-            self.chunks = pool.take_queue();
-        }
         let open = matches!(self.chunks.back(), Some(Chunk::Copied(b)) if b.len() < CHUNK_BYTES);
         if !open {
             self.chunks.push_back(Chunk::Copied(Vec::new()));
@@ -218,22 +251,21 @@ impl Outbound {
         written
     }
 
-    fn release_if_empty(&mut self, pool: &mut BufferPool) {
-        if self.len > 0 {
-            return;
-        }
-        self.start = 0;
-        self.chunk_bytes = 0;
-        let mut chunks = std::mem::take(&mut self.chunks);
-        for chunk in chunks.drain(..) {
+    fn clear(&mut self, pool: &mut BufferPool) {
+        for chunk in self.chunks.drain(..) {
             chunk.release(pool);
         }
-        pool.give_queue(chunks);
+        (self.start, self.len, self.chunk_bytes) = (0, 0, 0);
     }
 
-    /// Memory that this queue keeps from others.
-    pub(super) fn held_bytes(&self) -> usize {
-        queue_bytes(&self.chunks) + self.chunk_bytes
+    /// How many chunks fit without more memory.
+    pub(super) fn room(&self) -> usize {
+        self.chunks.capacity()
+    }
+
+    /// Memory that it takes without its chunks.
+    pub(super) fn own_bytes(&self) -> usize {
+        size_of::<Queue>() + self.room() * size_of::<Chunk>()
     }
 }
 

@@ -39,11 +39,16 @@ pub(super) fn plain_bytes(text: &[u8]) -> usize {
             return number * WORD_BYTES + first_byte(special);
         }
     }
-    let mut last = [b' '; WORD_BYTES];
-    last[..rest.len()].copy_from_slice(rest);
-    let special = special_bytes(last);
-    let plain = if special == 0 { rest.len() } else { first_byte(special) };
-    words.len() * WORD_BYTES + plain
+    let is_special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    match text.last_chunk::<WORD_BYTES>() {
+        // The last bytes once more: those of them that were seen are plain.
+        Some(last) if !rest.is_empty() => match special_bytes(*last) {
+            0 => text.len(),
+            special => text.len() - WORD_BYTES + first_byte(special),
+        },
+        Some(_) => text.len(),
+        None => rest.iter().position(is_special).unwrap_or(rest.len()),
+    }
 }
 
 /// Bytes that are looked at together, as one number.

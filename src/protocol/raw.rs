@@ -103,21 +103,32 @@ impl<'a> RawRequest<'a> {
     /// # Errors
     /// When it is not UTF-8, not JSON, or not one object.
     pub fn read(payload: &'a [u8]) -> Result<RawRequest<'a>, Unreadable> {
+        let mut request = RawRequest::default();
+        request.fill(payload)?;
+        Ok(request)
+    }
+
+    /// The same, where it stands: it is large, and moving it is most of what a
+    /// small payload costs.
+    ///
+    /// # Errors
+    /// As [`RawRequest::read`]; what stands here is then of no use.
+    pub fn fill(&mut self, payload: &'a [u8]) -> Result<(), Unreadable> {
         let text = std::str::from_utf8(payload)
             .map_err(|e| Unreadable(format!("the message is not UTF-8: {e}")))?;
+        if plain::read(text, |key, value| self.set(Key::of(key), value)).is_some() {
+            self.is_plain = true;
+            return Ok(());
+        }
         if text.trim_start_matches([' ', '\t', '\r', '\n']).as_bytes().first() != Some(&b'{') {
             return Err(Unreadable("the message is not a JSON object".into()));
         }
-        let mut plain = RawRequest { is_plain: true, ..RawRequest::default() };
-        if plain::read(text, |key, value| plain.set(Key::of(key), value)).is_some() {
-            return Ok(plain);
-        }
         let mut json = serde_json::Deserializer::from_str(text);
-        let request = json
+        *self = json
             .deserialize_map(FieldsVisitor)
             .and_then(|request| json.end().map(|()| request))
             .map_err(|e| Unreadable(format!("the message is not valid JSON: {e}")))?;
-        Ok(request)
+        Ok(())
     }
 
     /// The `msgid`, if there is one and it is an integer.

@@ -109,8 +109,8 @@ impl std::fmt::Debug for Proof<'_> {
     }
 }
 
-/// What both kinds of message carry. `msg` and `time` stay the JSON text that
-/// the sender wrote, quotes and escapes included.
+/// What both kinds of message carry. Texts that are forwarded stay the JSON
+/// text that the sender wrote, quotes and escapes included.
 #[derive(Debug)]
 pub struct Chat<'a> {
     /// The text, as a JSON string.
@@ -119,6 +119,8 @@ pub struct Chat<'a> {
     pub time: Option<&'a str>,
     /// The sender's own id of the message.
     pub mid: Option<Cow<'a, str>>,
+    /// The same, as a JSON string.
+    pub mid_json: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
@@ -202,7 +204,7 @@ fn chat<'a>(raw: &RawRequest<'a>) -> Result<Chat<'a>, Refusal> {
     let mid = raw.mid.map(|mid| bounded(raw, "mid", Some(mid), check_mid)).transpose()?;
     // Present and checked just above.
     let msg = raw.msg.unwrap_or("\"\"");
-    Ok(Chat { msg, time: raw.time, mid })
+    Ok(Chat { msg, time: raw.time, mid, mid_json: raw.mid })
 }
 
 fn bounded<'a>(

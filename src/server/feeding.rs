@@ -232,7 +232,7 @@ impl Gateway {
         let Some(feed) = peer.feed.take() else { return };
         let session = session_id(conn);
         let login = LoginId { session, claim: feed.identity.claim.number };
-        peer.log_out = LogOut::Releasing(login, reply);
+        peer.log_out = LogOut::Releasing(Box::new((login, reply)));
         let service = self.service.clone();
         let then: Box<dyn FnOnce() + Send> =
             Box::new(move || service.tell(session, Post::LoggedOut { login }));
@@ -246,7 +246,8 @@ impl Gateway {
         let conn = conn_id(login.session);
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         match std::mem::replace(&mut peer.log_out, LogOut::No) {
-            LogOut::Releasing(ended, reply) if ended == login => {
+            LogOut::Releasing(ended) if ended.0 == login => {
+                let reply = ended.1;
                 if io.send(conn, &reply).is_none() {
                     debug!(target: "gateway", "conn={conn} closing, a log-out is not answered");
                 }
@@ -269,8 +270,8 @@ impl Gateway {
             Some(LogOut::Draining(_)) => {
                 io.close(conn, CloseReason::Handler("took nothing while it logged out"));
             }
-            Some(LogOut::Releasing(login, _)) => {
-                let login = *login;
+            Some(LogOut::Releasing(ended)) => {
+                let login = ended.0;
                 self.logged_out(io, login);
             }
             Some(LogOut::No) | None => {}

@@ -13,14 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use log::debug;
-use rustc_hash::FxHashMap;
 
 use super::admission::Admission;
 use super::lobby::Lobby;
 use super::pace::PaceLimits;
 use super::peer::{Peer, conn_id};
 use super::pools::Pools;
-use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io};
+use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io, Table};
 use crate::protocol::{Errno, Refusal, reply};
 use crate::service::{Answer, Change, Effects, Post, Service, here};
 
@@ -35,7 +34,7 @@ pub(super) struct Gateway {
     pub(super) pools: Arc<Pools>,
     pub(super) login_timeout: Duration,
     pub(super) ack_timeout: Duration,
-    pub(super) peers: FxHashMap<ConnId, Peer>,
+    pub(super) peers: Table<ConnId, Peer>,
     pub(super) admission: Arc<Admission>,
     pub(super) pace: PaceLimits,
     pub(super) lobby: Lobby,
@@ -86,7 +85,7 @@ impl Gateway {
             pools,
             login_timeout,
             ack_timeout,
-            peers: FxHashMap::default(),
+            peers: Table::default(),
             admission,
             pace,
             lobby: Lobby::new(max_anonymous),

@@ -44,7 +44,7 @@ impl Gateway {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         let claim = granted.identity.claim.number;
         let until = io.now() + FORMER_TIMEOUT;
-        peer.takeover = Some(Takeover { session, granted, until });
+        peer.takeover = Some(Box::new(Takeover { session, granted, until }));
         if peer.revoked.as_ref().is_some_and(|revoked| revoked.claim == claim) {
             io.close(conn, CloseReason::Handler("taken over while it logged in"));
         } else if peer.former_ended.take() == Some(claim) {
@@ -80,7 +80,8 @@ impl Gateway {
     /// The former session has ended, or is not waited for any longer.
     pub(super) fn go_on_with_login(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        let Some(Takeover { session, granted, .. }) = peer.takeover.take() else { return };
+        let Some(takeover) = peer.takeover.take() else { return };
+        let Takeover { session, granted, .. } = *takeover;
         let job = Job::FinishLogin { session, granted };
         let Err(Job::FinishLogin { session, granted }) = self.pools.submit(Lane::Database, job)
         else {
@@ -132,7 +133,7 @@ impl Gateway {
         let conn = conn_id(login.session);
         let peer = self.peers.get_mut(&conn).filter(|peer| {
             let other = peer.feed.as_ref().is_some_and(|f| f.identity.claim.number != login.claim);
-            let ended = matches!(&peer.log_out, LogOut::Releasing(ended, _) if *ended == login);
+            let ended = matches!(&peer.log_out, LogOut::Releasing(ended) if ended.0 == login);
             !other && !ended
         });
         let Some(peer) = peer else {
@@ -142,7 +143,7 @@ impl Gateway {
             }
             return;
         };
-        peer.revoked = Some(Revoked { claim: login.claim, successor });
+        peer.revoked = Some(Box::new(Revoked { claim: login.claim, successor }));
         let granted = peer.takeover.as_ref().map(|takeover| &takeover.granted.identity);
         if peer.feed.is_some() || granted.is_some_and(|it| it.claim.number == login.claim) {
             io.close(conn, CloseReason::Handler(reason));
@@ -160,7 +161,8 @@ impl Gateway {
             let end =
                 End { logged_out, then: word_to_successor(&self.service, &mut peer, &identity) };
             self.service.end_session(session, &identity, feed.end(), end);
-        } else if let Some(Takeover { granted, .. }) = peer.takeover.take() {
+        } else if let Some(takeover) = peer.takeover.take() {
+            let granted = takeover.granted;
             let then = word_to_successor(&self.service, &mut peer, &granted.identity);
             let end = End { logged_out: false, then };
             self.service.end_session(session, &granted.identity, Ended::default(), end);

@@ -20,7 +20,7 @@ pub(super) struct Peer {
     /// `None` while a worker has it.
     pub session: Option<Box<Session>>,
     /// The request that the worker has.
-    pub pending: Option<Pending>,
+    pub pending: Option<Box<Pending>>,
     /// While somebody is logged in.
     pub feed: Option<Box<Feed>>,
     /// Messages sent and not yet settled. Can be below 0 for a moment, when a
@@ -31,11 +31,11 @@ pub(super) struct Peer {
     /// Its log-out is under way.
     pub log_out: LogOut,
     /// A login that waits for the end of the session that it takes over.
-    pub takeover: Option<Takeover>,
+    pub takeover: Option<Box<Takeover>>,
     /// The claim of a login under way here whose former session has ended.
     pub former_ended: Option<i64>,
     /// A login that was taken over elsewhere, answered here or not.
-    pub revoked: Option<Revoked>,
+    pub revoked: Option<Box<Revoked>>,
     /// Where the login's answer ends in the outgoing stream, until a frame
     /// shows that its client has it.
     pub answered_to: Option<u64>,
@@ -112,7 +112,7 @@ pub(super) enum LogOut {
     /// What was queued for the client still goes to its socket.
     Draining(Vec<u8>),
     /// This login has ended; its claim is being let go.
-    Releasing(LoginId, Vec<u8>),
+    Releasing(Box<(LoginId, Vec<u8>)>),
 }
 
 /// A connection, as the service names it.

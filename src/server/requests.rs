@@ -56,7 +56,7 @@ impl Gateway {
         let payload: Arc<[u8]> = payload.into();
         let job = Job::Request { session, payload: payload.clone(), submitted: Instant::now() };
         let Err(Job::Request { session, payload, .. }) = self.pools.submit(lane, job) else {
-            peer.pending = Some(Pending { payload, given_up: false });
+            peer.pending = Some(Box::new(Pending { payload, given_up: false }));
             self.lobby.leave(conn.serial);
             self.watch_request(io, conn);
             return Flow::Pause;

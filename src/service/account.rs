@@ -89,7 +89,7 @@ impl Service {
         let entered = self.enter(session.id, context, &login, proved);
         self.registry.with(user, |slot| {
             slot.logging_in = false;
-            slot.revoked = Vec::new();
+            slot.revoked.clear();
         });
         let (granted, wait) = entered?;
         if wait {

@@ -112,7 +112,17 @@ impl Service {
         chat: &Chat<'_>,
         mid: &str,
     ) -> Result<Arc<Message>, Refusal> {
-        let push_at = |time: &str| push(target, identity.user, &identity.name, chat.msg, time, mid);
+        let own: String;
+        let mid_json = match chat.mid_json {
+            Some(json) => json,
+            None => {
+                // Hexadecimal digits.
+                own = format!("\"{mid}\"");
+                &own
+            }
+        };
+        let push_at =
+            |time: &str| push(target, identity.user, &identity.name, chat.msg, time, mid_json);
         let body = match chat.time {
             Some(time) => push_at(time),
             None => time_text::with_now(push_at),

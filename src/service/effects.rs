@@ -1,5 +1,7 @@
 //! What a handler wants done on its connection.
 
+use std::sync::Arc;
+
 use super::session::Identity;
 use super::token::Token;
 use crate::model::TokenHash;
@@ -43,7 +45,7 @@ pub enum Change {
 #[derive(Debug)]
 pub struct Granted {
     /// Who.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// The token for the answer.
     pub token: Token,
     /// The token that was the proof, if one was.
@@ -59,7 +61,7 @@ pub struct Granted {
 #[derive(Debug)]
 pub struct LoggedIn {
     /// Who.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// Whether the client confirms.
     pub acks: bool,
     /// The rows whose messages are in the answer.

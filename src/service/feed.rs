@@ -17,6 +17,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use thin_vec::ThinVec;
+
 use super::message::MessageCopy;
 use super::session::Identity;
 use crate::model::{OfflineOp, Pushed, UserId};
@@ -32,7 +34,7 @@ const MOST_DELETING: usize = 2048;
 #[derive(Debug)]
 pub struct Feed {
     /// Whose session it is.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// Whether the client confirms.
     acks: bool,
     phase: Phase,
@@ -45,10 +47,10 @@ pub struct Feed {
     /// How much of that stream the socket has taken.
     taken_to: u64,
     /// Deletions with the writer, not yet committed.
-    deleting: Vec<OfflineOp>,
+    deleting: ThinVec<OfflineOp>,
     /// What was confirmed meanwhile: the next deletions. One job at a time for
     /// each session, or whoever reads a backlog takes the writer from all.
-    to_delete: Vec<OfflineOp>,
+    to_delete: ThinVec<OfflineOp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +100,7 @@ pub struct Ended {
 impl Feed {
     /// The feed of a session that has just logged in, behind. `acks`: whether
     /// its client confirms.
-    pub fn new(identity: Identity, acks: bool) -> Feed {
+    pub fn new(identity: Arc<Identity>, acks: bool) -> Feed {
         Feed {
             identity,
             acks,
@@ -107,8 +109,8 @@ impl Feed {
             sent: 0,
             queued_to: 0,
             taken_to: 0,
-            deleting: Vec::new(),
-            to_delete: Vec::new(),
+            deleting: ThinVec::new(),
+            to_delete: ThinVec::new(),
         }
     }
 
@@ -215,12 +217,12 @@ impl Feed {
             return Vec::new();
         }
         self.deleting = std::mem::take(&mut self.to_delete);
-        self.deleting.clone()
+        self.deleting.to_vec()
     }
 
     /// The deletions that were with the writer are committed.
     pub fn deleted(&mut self) {
-        self.deleting = Vec::new();
+        self.deleting = ThinVec::new();
     }
 
     /// The session is behind from now on, and is read for. Copies that are not
@@ -314,13 +316,13 @@ impl Feed {
 
     /// The session has ended: copies that are not confirmed and not in the
     /// table, in order, and the deletions that are still to be made.
-    pub fn end(mut self) -> Ended {
+    pub fn end(self) -> Ended {
         let copies =
             self.unconfirmed.into_iter().filter_map(|unconfirmed| match unconfirmed.what {
                 Sent::Copy(copy) => Some(copy),
                 Sent::Stored(_) | Sent::Row(_) => None,
             });
-        Ended { unconfirmed: copies.collect(), deletions: std::mem::take(&mut self.to_delete) }
+        Ended { unconfirmed: copies.collect(), deletions: self.to_delete.to_vec() }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::{Claim, TokenHash};
 fn new_feed(acks: bool) -> Feed {
     let claim = Claim { server: "a:1".into(), epoch: 1, number: 1 };
     let token = TokenHash([0; 32]);
-    Feed::new(Identity { user: UserId(2), name: "bob".into(), claim, token }, acks)
+    Feed::new(Arc::new(Identity { user: UserId(2), name: "bob".into(), claim, token }), acks)
 }
 
 /// Of a client that does not confirm.

@@ -3,6 +3,7 @@
 //! answer.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::{info, warn};
@@ -44,7 +45,7 @@ impl Service {
         let takeover = login.takeover || presented.is_some();
         let (claim, replaced) = self.claim(user, takeover)?;
         let token = Token::random();
-        let identity = Identity { user, name, claim, token: token.hash() };
+        let identity = Arc::new(Identity { user, name, claim, token: token.hash() });
         let granted = Granted { identity, token, presented, acks: login.ack, seq: context.seq };
         let identity = &granted.identity;
         let number = identity.claim.number;

@@ -15,7 +15,8 @@
 //! map, the lists of outcomes and nudges); none is held while another is taken or across I/O.
 
 pub mod account;
-pub mod chat;
+pub mod boxed_queue;
+mod chat;
 pub mod claims;
 pub mod delivery;
 pub mod effects;

@@ -15,9 +15,12 @@ pub(super) const NEVER_POISONED: &str = "a panic ends the process";
 /// A power of two, well above the number of reactors and workers.
 const SHARDS: usize = 64;
 
+/// Boxed: a table has up to twice as many places as it needs.
+type Shard = FxHashMap<UserId, Box<Slot>>;
+
 /// All slots, sharded by user.
 pub struct Registry {
-    shards: Box<[Mutex<FxHashMap<UserId, Slot>>]>,
+    shards: Box<[Mutex<Shard>]>,
 }
 
 impl Registry {
@@ -26,7 +29,7 @@ impl Registry {
         Registry { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
-    fn shard(&self, user: UserId) -> MutexGuard<'_, FxHashMap<UserId, Slot>> {
+    fn shard(&self, user: UserId) -> MutexGuard<'_, Shard> {
         self.shards[user.0 as usize % SHARDS].lock().expect(NEVER_POISONED)
     }
 

@@ -126,8 +126,8 @@ impl Service {
         payload: &[u8],
         place: Place,
     ) -> Result<Handled, Vec<u8>> {
-        let raw = RawRequest::read(payload)
-            .map_err(|e| reply::error(None, &Refusal::malformed(e.to_string())))?;
+        let mut raw = RawRequest::default();
+        raw.fill(payload).map_err(|e| reply::error(None, &Refusal::malformed(e.to_string())))?;
         let seq = raw.seq().ok().flatten();
         let msgid = known_msgid(&raw).map_err(|refusal| reply::error(seq, &refusal))?;
         let (lane, needs_login) = route(msgid);

@@ -45,7 +45,7 @@ pub struct Session {
     /// The client's address.
     pub peer: SocketAddr,
     /// Who is logged in, if anybody is.
-    pub identity: Option<Identity>,
+    pub identity: Option<Arc<Identity>>,
 }
 
 /// A logged-in user.

@@ -20,6 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use thin_vec::ThinVec;
+
+use super::boxed_queue::BoxedQueue;
 use super::message::{Message, MessageCopy};
 use super::session::{SessionId, Way};
 use crate::model::ServerId;
@@ -51,7 +54,7 @@ enum Location {
     #[default]
     Unknown,
     /// On this server of the cluster, as seen then.
-    At(ServerId, Instant),
+    At(Box<(ServerId, Instant)>),
     /// Nowhere else; holds only until the held copies are routed.
     Nowhere,
 }
@@ -86,11 +89,11 @@ pub struct Slot {
     pub logging_in: bool,
     /// Claims that were taken over while that login is under way: if one is
     /// its own it must not enter.
-    pub revoked: Vec<i64>,
+    pub revoked: ThinVec<i64>,
     /// Copies with the offline writer, not yet committed and nudged.
     pub writing: u32,
     /// Copies with another server, oldest first; all with the same one.
-    pub handed: VecDeque<Handed>,
+    pub handed: BoxedQueue<Handed>,
     /// Copies on their way to a session's reactor: this one's, or a former
     /// one's, whose copies come back to be stored.
     posted: u32,
@@ -104,7 +107,7 @@ pub struct Slot {
     /// The session has taken over from logins on these servers, which may still
     /// leave messages that come before all others: new copies are held. Empty
     /// once all of them have ended.
-    taking_over: Option<Vec<ServerId>>,
+    taking_over: Option<ThinVec<ServerId>>,
     location: Location,
     hold: Option<Box<Hold>>,
 }
@@ -222,8 +225,8 @@ impl Slot {
             return Ok(self.store(copy));
         }
         Ok(match &self.location {
-            Location::At(server, since) if routing.now.duration_since(*since) < LOCATION_TTL => {
-                let server = server.clone();
+            Location::At(at) if routing.now.duration_since(at.1) < LOCATION_TTL => {
+                let server = at.0.clone();
                 self.hand_over(server, copy, routing)
             }
             Location::Nowhere => self.store(copy),
@@ -269,7 +272,7 @@ impl Slot {
     /// Remembers where the user is, as the bus says; `None`: nowhere else.
     pub fn located(&mut self, server: Option<ServerId>, now: Instant) {
         self.location = match server {
-            Some(server) => Location::At(server, now),
+            Some(server) => Location::At(Box::new((server, now))),
             None => Location::Nowhere,
         };
     }
@@ -364,13 +367,13 @@ impl Slot {
     /// Takes out every copy that another server has, oldest first.
     pub fn take_handed(&mut self) -> Vec<MessageCopy> {
         self.forget_location();
-        self.handed.drain(..).map(|handed| handed.copy).collect()
+        self.handed.take().map(|handed| handed.copy).collect()
     }
 
     /// Takes out every copy that is under way: held and handed over, oldest
     /// first. For a server that stops.
     pub fn take_under_way(&mut self) -> Vec<MessageCopy> {
-        let mut copies: Vec<MessageCopy> = self.handed.drain(..).map(|h| h.copy).collect();
+        let mut copies: Vec<MessageCopy> = self.handed.take().map(|h| h.copy).collect();
         if let Some(hold) = &mut self.hold {
             copies.extend(hold.queue.drain(..));
         }
@@ -385,7 +388,7 @@ impl Slot {
             && self.posted == 0
             && self.hold.is_none()
             && match &self.location {
-                Location::At(_, since) => now.duration_since(*since) >= LOCATION_TTL,
+                Location::At(at) => now.duration_since(at.1) >= LOCATION_TTL,
                 Location::Unknown | Location::Nowhere => true,
             }
     }

@@ -263,7 +263,7 @@ fn what_lined_up_for_the_bus_is_handed_over_before_the_hold_is_let_go() {
 #[test]
 fn copies_line_up_while_a_session_takes_over_and_what_the_former_left_goes_first() {
     let mut slot = Slot { session: Some(session(true)), ..Slot::default() };
-    slot.begin_takeover(vec!["b:1".into()]);
+    slot.begin_takeover(thin_vec::thin_vec!["b:1".into()]);
     assert!(matches!(slot.accept(copy("new"), &routing(1)), Next::Wait));
     // What the former session left is stored by a hold of its own.
     slot.hold_to_store(1);
@@ -278,7 +278,7 @@ fn copies_line_up_while_a_session_takes_over_and_what_the_former_left_goes_first
 #[test]
 fn a_session_that_ends_while_it_takes_over_lets_go_of_what_lined_up() {
     let mut slot = Slot { session: Some(session(true)), ..Slot::default() };
-    slot.begin_takeover(vec!["b:1".into()]);
+    slot.begin_takeover(thin_vec::thin_vec!["b:1".into()]);
     slot.accept(copy("new"), &routing(1));
     slot.session = None;
     assert!(slot.end_waits());
@@ -302,7 +302,7 @@ fn a_new_session_does_not_overtake_what_is_in_the_mailbox_of_the_former_one() {
 #[test]
 fn a_session_that_takes_over_from_two_waits_for_both() {
     let mut slot = Slot { session: Some(session(true)), ..Slot::default() };
-    slot.begin_takeover(vec!["a:1".into(), "b:1".into()]);
+    slot.begin_takeover(thin_vec::thin_vec!["a:1".into(), "b:1".into()]);
     assert!(!slot.former_ended(8, &"a:1".into()), "of another login");
     assert!(!slot.former_ended(7, &"a:1".into()));
     assert!(!slot.former_ended(7, &"a:1".into()), "said before");

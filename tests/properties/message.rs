@@ -131,7 +131,9 @@ fn check_chat(target: Target, key: &str, number: u32, chat: &Chat<'_>) {
     assert!(time.as_ref().is_none_or(|time| time.len() <= MAX_TIME_BYTES));
     let mid = chat.mid.as_deref().unwrap_or("m1");
     assert!((1..=MAX_MID_BYTES).contains(&mid.len()));
-    let text = push(target, UserId(7), SENDER, chat.msg, chat.time.unwrap_or("\"\""), mid);
+    let mid_json = chat.mid_json.unwrap_or("\"m1\"");
+    assert_eq!(text_of(mid_json), mid);
+    let text = push(target, UserId(7), SENDER, chat.msg, chat.time.unwrap_or("\"\""), mid_json);
     let pushed: Value = serde_json::from_slice(&text).expect("a push is JSON");
     let msgid = if key == "to" { 6 } else { 10 };
     let mut wanted = json!({

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use thin_vec::ThinVec;
+
 use super::{GoLive, Slot};
 use crate::model::ServerId;
 use crate::service::SessionId;
@@ -45,7 +47,7 @@ impl Slot {
 
     /// The session has taken over from logins on these servers: copies line up
     /// until [`Slot::end_takeover`].
-    pub fn begin_takeover(&mut self, servers: Vec<ServerId>) {
+    pub fn begin_takeover(&mut self, servers: ThinVec<ServerId>) {
         if self.taking_over.replace(servers).is_none() {
             self.hold();
         }
