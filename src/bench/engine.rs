@@ -170,6 +170,11 @@ impl Engine {
         Ok(run.measured)
     }
 
+    /// How many messages each stream has sent.
+    pub fn sent(&self) -> Vec<u64> {
+        self.flows.iter().map(|flow| flow.sent).collect()
+    }
+
     fn poll(&mut self, events: &mut Events, patience: Duration) -> Result<(), BenchError> {
         match self.poll.poll(events, Some(patience)) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(()),

@@ -16,6 +16,7 @@ pub mod floor;
 pub mod latency;
 pub mod link;
 pub mod modes;
+mod offline;
 pub mod options;
 pub mod people;
 pub mod process;

@@ -31,6 +31,10 @@ pub enum Mode {
         /// The recipients are on this other server of the cluster
         #[arg(long, value_name = "ADDRESS")]
         across: Option<SocketAddr>,
+        /// The recipients are not logged in: each message is to be stored. They
+        /// log in afterwards and take everything
+        #[arg(long, conflicts_with_all = ["across", "floor"])]
+        offline: bool,
         /// Common flags.
         #[command(flatten)]
         run: RunOptions,

@@ -55,6 +55,7 @@ impl Report {
             "answered": m.answered,
             "received": m.received,
             "copies_per_second": self.copies_per_second(),
+            "answers_per_second": m.answered as f64 / m.time.as_secs_f64(),
             "server_cpu": cpu,
             "server_cpu_us_per_copy": self.cpu_us_per_copy(),
             "own_cpu_seconds": m.own_cpu.as_secs_f64(),
@@ -76,9 +77,12 @@ impl Report {
         };
         println!("{}: {load}, measured for {:.1} s", self.mode, m.time.as_secs_f64());
         println!("  copies delivered   {:>12.0} a second", self.copies_per_second());
+        let answers = m.answered as f64 / m.time.as_secs_f64();
+        println!("  messages answered  {answers:>12.0} a second");
         match self.cpu_us_per_copy() {
             Some(cost) => println!("  server CPU         {cost:>12.2} us for each of them"),
-            None => println!("  server CPU         not known: give its --pid"),
+            None if m.cpu.is_empty() => println!("  server CPU         not known: give its --pid"),
+            None => {}
         }
         let own = m.own_cpu.as_secs_f64() / m.time.as_secs_f64() * 100.0;
         println!("  CPU of ChatBench   {own:>12.0} %");

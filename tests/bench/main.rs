@@ -87,6 +87,25 @@ fn pairs_talk_across_two_servers() {
     assert_eq!(figures["server_cpu"].as_array().unwrap().len(), 2);
 }
 
+#[test]
+fn messages_to_people_who_are_offline_are_stored_and_come_later() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let accounts = dir.path().join("accounts.json");
+    let offline = ["--offline", "--pairs", "3", "--window", "4", "--time", "0.5", "--json"];
+    // The second time too: nothing of the first is left.
+    for _ in 0..2 {
+        let head = ["pairs", &address(&server), "--accounts", accounts.to_str().unwrap()];
+        let output = chat_bench(&[&head[..], &offline].concat());
+        let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(output.status.success(), "{figures}");
+        let books = &figures["books"];
+        assert!(books["sent"].as_u64().unwrap() > 0, "{figures}");
+        assert_eq!(books["stored"], books["sent"]);
+        assert_eq!(books["received"], books["sent"]);
+        assert!(figures["answers_per_second"].as_f64().unwrap() > 0.0, "{figures}");
+    }
+}
+
 /// A `ChatBench floor`; it ends with the test.
 struct Floor(Child);
 
