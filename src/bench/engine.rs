@@ -71,8 +71,10 @@ pub struct Measured {
     pub delivery: Latencies,
     /// From the intended sending to the answer.
     pub answer: Latencies,
-    /// Copies that came in each second.
-    pub timeline: Vec<u64>,
+    /// Copies that came in each tenth of a second.
+    pub received_over_time: Vec<u64>,
+    /// Messages that were answered in each tenth of a second.
+    pub answered_over_time: Vec<u64>,
     /// What the measured processes used up.
     pub cpu: Vec<(Pid, Duration)>,
     /// What this process used up.

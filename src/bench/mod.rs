@@ -19,6 +19,7 @@ pub mod modes;
 mod offline;
 pub mod options;
 pub mod people;
+pub mod plot;
 pub mod process;
 pub mod report;
 mod run;

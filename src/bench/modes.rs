@@ -16,6 +16,7 @@ use super::link::Link;
 use super::offline;
 use super::options::{Mode, RunOptions};
 use super::people::{self, Person, Proof, Talk};
+use super::plot;
 use super::process::Pid;
 use super::report::Report;
 
@@ -24,18 +25,21 @@ use super::report::Report;
 /// # Errors
 /// It could not be done; the sentence says why.
 pub fn run(mode: Mode) -> Result<bool, BenchError> {
-    let (report, json) = match mode {
-        Mode::Pairs { pairs, offline: true, run, .. } => (offline::pairs(pairs, &run)?, run.json),
-        Mode::Pairs { pairs, across, run, .. } => (self::pairs(pairs, across, &run)?, run.json),
+    let (report, options) = match mode {
+        Mode::Pairs { pairs, offline: true, run, .. } => (offline::pairs(pairs, &run)?, run),
+        Mode::Pairs { pairs, across, run, .. } => (self::pairs(pairs, across, &run)?, run),
         Mode::Groups { groups, members, senders, run } => {
-            (self::groups(groups, members, senders.min(members), &run)?, run.json)
+            (self::groups(groups, members, senders.min(members), &run)?, run)
         }
         Mode::Floor { address, reply } => return floor(address, reply),
     };
-    if json {
+    if options.json {
         report.print_json()
     } else {
         report.print_table()
+    }
+    if let Some(file) = &options.plot {
+        plot::write(file, &report)?;
     }
     Ok(report.measured.books.fault().is_none())
 }

@@ -99,6 +99,9 @@ pub struct RunOptions {
     /// Keep accounts and tokens here, and use those that are there already
     #[arg(long, value_name = "FILE")]
     pub accounts: Option<PathBuf>,
+    /// Draw latency and throughput
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
     /// Print the figures as one JSON object
     #[arg(long)]
     pub json: bool,

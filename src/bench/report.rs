@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::engine::{Load, Measured};
 use super::latency::Latencies;
+use super::run::SLOTS_PER_SECOND;
 
 /// One run and its figures.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ impl Report {
             .iter()
             .map(|(pid, used)| json!({"pid": pid.0, "seconds": used.as_secs_f64()}))
             .collect();
+        let seconds = m.received_over_time.chunks(SLOTS_PER_SECOND as usize);
+        let timeline: Vec<u64> = seconds.map(|slots| slots.iter().sum()).collect();
         let object = json!({
             "mode": self.mode,
             "load": load,
@@ -61,21 +64,26 @@ impl Report {
             "own_cpu_seconds": m.own_cpu.as_secs_f64(),
             "delivery_us": latencies(&m.delivery),
             "answer_us": latencies(&m.answer),
-            "timeline": m.timeline,
+            "timeline": timeline,
             "books": m.books,
             "fault": m.books.fault(),
         });
         println!("{object}");
     }
 
-    /// Prints a table.
-    pub fn print_table(&self) {
-        let m = &self.measured;
+    /// The load, and for how long.
+    pub fn headline(&self) -> String {
         let load = match self.load {
             Load::Window(window) => format!("{window} under way for each sender"),
             Load::Rate(rate) => format!("{rate} a second"),
         };
-        println!("{}: {load}, measured for {:.1} s", self.mode, m.time.as_secs_f64());
+        format!("{load}, measured for {:.1} s", self.measured.time.as_secs_f64())
+    }
+
+    /// Prints a table.
+    pub fn print_table(&self) {
+        let m = &self.measured;
+        println!("{}: {}", self.mode, self.headline());
         println!("  copies delivered   {:>12.0} a second", self.copies_per_second());
         let answers = m.answered as f64 / m.time.as_secs_f64();
         println!("  messages answered  {answers:>12.0} a second");

@@ -106,6 +106,21 @@ fn messages_to_people_who_are_offline_are_stored_and_come_later() {
     }
 }
 
+#[test]
+fn a_run_is_drawn() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let file = dir.path().join("run.svg");
+    figures(&["pairs", &address(&server), "--pairs", "2", "--plot", file.to_str().unwrap()]);
+    let svg = std::fs::read_to_string(file).unwrap();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{svg}");
+    let parts = ["Latency by percentile", "99 %", "Throughput", "copies delivered", "dark"];
+    for part in parts {
+        assert!(svg.contains(part), "no {part} in {svg}");
+    }
+    let lines = svg.matches("<polyline").count();
+    assert!(lines > 3, "two latencies, a throughput, axes: {lines} lines in {svg}");
+}
+
 /// A `ChatBench floor`; it ends with the test.
 struct Floor(Child);
 
