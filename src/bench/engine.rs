@@ -12,6 +12,7 @@ use super::books::{Books, Inbox};
 use super::dialect::{Dialect, Incoming, Number, Target};
 use super::latency::Latencies;
 use super::link::Link;
+use super::mixed::Blended;
 use super::process::Pid;
 use super::run::Run;
 
@@ -81,6 +82,8 @@ pub struct Measured {
     pub own_cpu: Duration,
     /// The sums of the whole run, the warm-up included.
     pub books: Books,
+    /// What a mixed load has besides messages.
+    pub blended: Option<Blended>,
 }
 
 /// One stream's state.

@@ -2,7 +2,7 @@
 //! blocks.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
 
 use mio::{Interest, Registry, Token};
@@ -95,6 +95,14 @@ impl Link {
     /// The socket takes bytes again.
     pub fn writable(&mut self) {
         self.blocked = false;
+    }
+
+    /// Says that nothing more will be sent; what comes can still be read.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub fn finish_sending(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
     }
 
     /// Whether something waits for the socket.

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod floor;
 pub mod latency;
 pub mod link;
+pub mod mixed;
 pub mod modes;
 mod offline;
 pub mod options;

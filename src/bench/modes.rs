@@ -13,6 +13,7 @@ use super::dialect::{Dialect, Target};
 use super::engine::{Engine, Plan, Stream};
 use super::floor::Floor;
 use super::link::Link;
+use super::mixed;
 use super::offline;
 use super::options::{Mode, RunOptions};
 use super::people::{self, Person, Proof, Talk};
@@ -31,6 +32,7 @@ pub fn run(mode: Mode) -> Result<bool, BenchError> {
         Mode::Groups { groups, members, senders, run } => {
             (self::groups(groups, members, senders.min(members), &run)?, run)
         }
+        Mode::Mixed { people, logins, run } => (mixed::mixed(people, logins, &run)?, run),
         Mode::Floor { address, reply } => return floor(address, reply),
     };
     if options.json {
@@ -108,7 +110,7 @@ fn groups(
 }
 
 /// Founds a group of these people.
-fn found(talks: &mut [Talk]) -> Result<u32, BenchError> {
+pub(super) fn found(talks: &mut [Talk]) -> Result<u32, BenchError> {
     let name = format!("bench {:016x}", people::random());
     let Some((creator, others)) = talks.split_first_mut() else { return Ok(0) };
     let reply = creator.insist(&json!({"msgid": 8, "groupname": name, "groupdesc": ""}))?;
@@ -184,14 +186,7 @@ pub(super) fn measure_engine(
     engine: &mut Engine,
     options: &RunOptions,
 ) -> Result<Report, BenchError> {
-    let plan = Plan {
-        load: options.load(),
-        warm_up: options.warm_up,
-        time: options.time,
-        text: "x".repeat(options.bytes as usize),
-        confirm: options.ack,
-        pids: pids(servers, options),
-    };
+    let plan = plan(servers, options);
     let bar = progress("measuring", 100);
     let mut shown = 0;
     let measured = engine.run(&plan, |share| {
@@ -204,8 +199,20 @@ pub(super) fn measure_engine(
     Ok(Report { mode: name, load: plan.load, measured })
 }
 
+/// What the options ask for.
+pub(super) fn plan(servers: &[SocketAddr], options: &RunOptions) -> Plan {
+    Plan {
+        load: options.load(),
+        warm_up: options.warm_up,
+        time: options.time,
+        text: "x".repeat(options.bytes as usize),
+        confirm: options.ack,
+        pids: pids(servers, options),
+    }
+}
+
 /// The processes whose costs are taken.
-pub(super) fn pids(servers: &[SocketAddr], options: &RunOptions) -> Vec<Pid> {
+fn pids(servers: &[SocketAddr], options: &RunOptions) -> Vec<Pid> {
     let mut pids: Vec<Pid> = options.pids.iter().copied().map(Pid).collect();
     if pids.is_empty() {
         pids.extend(servers.iter().filter_map(|server| Pid::listening_at(*server)));

@@ -54,6 +54,20 @@ pub enum Mode {
         #[command(flatten)]
         run: RunOptions,
     },
+    /// A realistic blend: 80 % one-to-one, 15 % group messages, 5 % other
+    /// requests, while people leave and come back; the window is each person's
+    Mixed {
+        /// How many people, in groups of ten
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=2000))]
+        people: u32,
+        /// How many of them a second leave and come back, by token or, one in
+        /// ten, by password
+        #[arg(long, value_name = "PER_SECOND", default_value = "5", value_parser = logins)]
+        logins: f64,
+        /// Common flags.
+        #[command(flatten)]
+        run: RunOptions,
+    },
     /// The least possible server for the same bytes, to compare with: a chat
     /// load with --floor goes to it
     Floor {
@@ -126,5 +140,12 @@ fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (0.001..=10_000_000.0).contains(&rate) => Ok(rate),
         _ => Err("give 0.001 to 10000000 messages a second".into()),
+    }
+}
+
+fn logins(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(logins) if (0.0..=10_000.0).contains(&logins) => Ok(logins),
+        _ => Err("give 0 to 10000 logins a second".into()),
     }
 }

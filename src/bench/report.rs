@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::engine::{Load, Measured};
 use super::latency::Latencies;
+use super::mixed::Blended;
 use super::run::SLOTS_PER_SECOND;
 
 /// One run and its figures.
@@ -66,6 +67,7 @@ impl Report {
             "answer_us": latencies(&m.answer),
             "timeline": timeline,
             "books": m.books,
+            "blended": m.blended.as_ref().map(Blended::json),
             "fault": m.books.fault(),
         });
         println!("{object}");
@@ -102,11 +104,17 @@ impl Report {
             let row = PERCENTILES.map(|p| format!("{:>9}", shown(latencies.percentile(p))));
             println!("    {what:17}{}", row.join(""));
         }
+        if let Some(blended) = &m.blended {
+            blended.print_table();
+        }
         let b = &m.books;
         println!(
             "  books, warm-up included: {} sent, {} answered, {} copies received, {} stored",
             b.sent, b.answered, b.received, b.stored
         );
+        if b.repeated > 0 {
+            println!("  {} copies came again, since nobody had confirmed them", b.repeated);
+        }
         match b.fault() {
             Some(fault) => println!("  FAILED: {fault}"),
             None => println!("  nothing lost, doubled or out of order"),
@@ -121,7 +129,7 @@ fn name(percentile: f64) -> String {
     }
 }
 
-fn shown(latency: Duration) -> String {
+pub(super) fn shown(latency: Duration) -> String {
     match latency.as_secs_f64() {
         s if s >= 1.0 => format!("{s:.2} s"),
         s if s >= 1e-3 => format!("{:.2} ms", s * 1e3),
@@ -129,7 +137,7 @@ fn shown(latency: Duration) -> String {
     }
 }
 
-fn latencies(latencies: &Latencies) -> Value {
+pub(super) fn latencies(latencies: &Latencies) -> Value {
     let entries =
         PERCENTILES.map(|p| (name(p), json!(latencies.percentile(p).as_secs_f64() * 1e6)));
     Value::Object(entries.into_iter().collect())

@@ -80,6 +80,21 @@ fn groups_hear_their_senders() {
 }
 
 #[test]
+fn a_blend_of_everything_loses_nothing_while_people_come_and_go() {
+    let server = server();
+    let load = ["--people", "12", "--rate", "600", "--logins", "40"];
+    let figures = figures(&[&["mixed", &address(&server)][..], &load].concat());
+    let [books, blended] = ["books", "blended"].map(|part| &figures[part]);
+    let number = |part: &Value, name: &str| part[name].as_u64().unwrap();
+    assert!(number(books, "sent") > 200, "{figures}");
+    assert_eq!(books["sent"], books["answered"]);
+    assert!(number(books, "received") > number(books, "sent"), "groups too: {figures}");
+    assert!(number(books, "requests") > 0, "{figures}");
+    let logins = number(blended, "by_token") + number(blended, "by_password");
+    assert!(logins > 10, "{figures}");
+}
+
+#[test]
 fn pairs_talk_across_two_servers() {
     let cluster = Cluster::plan().flag("--message-rate", 0).start();
     let [one, other] = [0, 1].map(|number| address(&cluster.servers[number]));
