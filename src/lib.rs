@@ -5,7 +5,7 @@
 //!                   service ─▶ { protocol, model, bus's trait }
 //!                   net ─▶ std, mio and a channel: it knows nothing of chat
 //!        client ─▶ protocol
-//!        bench ─▶ std, mio: it speaks the protocol by itself
+//!        bench ─▶ std, mio: it speaks the protocol by itself; to seed, model
 //! ```
 //!
 //! ARCHITECTURE.md is the map; docs/lexicon.md says what each word means.

@@ -21,13 +21,13 @@ impl Latencies {
         self.0.saturating_record(latency.as_nanos() as u64);
     }
 
-    /// The latency that so many percent (0 to 100) stay within.
-    pub fn percentile(&self, percent: f64) -> Duration {
-        Duration::from_nanos(self.0.value_at_percentile(percent))
-    }
-
     /// How many were counted.
     pub fn count(&self) -> u64 {
         self.0.len()
+    }
+
+    /// The latency that so many percent (0 to 100) stay within.
+    pub fn percentile(&self, percent: f64) -> Duration {
+        Duration::from_nanos(self.0.value_at_percentile(percent))
     }
 }

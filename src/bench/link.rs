@@ -2,8 +2,9 @@
 //! blocks.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::Range;
+use std::time::Duration;
 
 use mio::{Interest, Registry, Token};
 
@@ -52,6 +53,33 @@ impl Link {
             pushes: 0,
             confirmed: 0,
         })
+    }
+
+    /// Begins to connect: what is queued leaves once that is done.
+    ///
+    /// # Errors
+    /// The system gives no socket, or no port.
+    pub fn connect(server: SocketAddr) -> io::Result<Link> {
+        let mut link = Link::over(mio::net::TcpStream::connect(server)?)?;
+        link.blocked = true;
+        Ok(link)
+    }
+
+    /// Says that nothing more comes; what the server sends still does.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub fn shut_down(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
+    /// Ends it by a reset, as a network does: this machine keeps nothing of it,
+    /// not even its port.
+    pub fn abort(self) {
+        // Where that is refused it is closed as usual.
+        if let Err(e) = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)) {
+            log::debug!("a connection was closed and not reset: {e}");
+        }
     }
 
     /// Watches it in a poll.

@@ -20,6 +20,7 @@ use super::people::{self, Person, Proof, Talk};
 use super::plot;
 use super::process::Pid;
 use super::report::Report;
+use super::{idle, logins, seed, storm};
 
 /// Does what the command line asks for. Whether all went well.
 ///
@@ -34,6 +35,10 @@ pub fn run(mode: Mode) -> Result<bool, BenchError> {
         }
         Mode::Mixed { people, logins, run } => (mixed::mixed(people, logins, &run)?, run),
         Mode::Floor { address, reply } => return floor(address, reply),
+        Mode::Seed(options) => return seed::run(&options),
+        Mode::Idle(options) => return idle::run(&options),
+        Mode::Login(options) => return logins::run(&options),
+        Mode::Storm(options) => return storm::run(&options),
     };
     if options.json {
         report.print_json()

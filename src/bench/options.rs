@@ -7,6 +7,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::engine::Load;
+use super::idle::IdleOptions;
+use super::logins::LoginOptions;
+use super::seed::SeedOptions;
+use super::storm::StormOptions;
 
 /// Measures a ChatServer with real connections.
 ///
@@ -77,6 +81,17 @@ pub enum Mode {
         #[arg(long)]
         reply: bool,
     },
+    /// Write accounts straight into a database, for loads with many people. Only
+    /// for test databases: all of a run's accounts have one password, and
+    /// nothing removes them
+    Seed(SeedOptions),
+    /// Connections on which nothing happens: what each costs a server in memory
+    /// and processor time. Start it anew before: what it has had once it keeps
+    Idle(IdleOptions),
+    /// People who log in and leave, again and again
+    Login(LoginOptions),
+    /// All connections break at once, and everybody comes back by token
+    Storm(StormOptions),
 }
 
 /// What every load has.
@@ -128,7 +143,7 @@ impl RunOptions {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "give a number of seconds".to_owned())?;
     match seconds {
         0.0..=86_400.0 => Ok(Duration::from_secs_f64(seconds)),
@@ -136,7 +151,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(super) fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (0.001..=10_000_000.0).contains(&rate) => Ok(rate),
         _ => Err("give 0.001 to 10000000 messages a second".into()),

@@ -17,7 +17,7 @@ use super::floor;
 use super::link::Link;
 
 /// Threads that register and log in: more than any server hashes at once.
-const HANDS: usize = 8;
+pub(super) const HANDS: usize = 8;
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a request is repeated that the server asks to wait with.

@@ -3,8 +3,11 @@
 
 use std::fs;
 use std::io;
+use std::iter::Sum;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use super::BenchError;
 
 /// A process whose costs are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +42,21 @@ impl Pid {
         kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other("no VmRSS in its status"))
     }
 
+    /// How many descriptors it may have.
+    ///
+    /// # Errors
+    /// There is no such process (any more).
+    pub fn most_descriptors(self) -> io::Result<u64> {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", self.0))?;
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+        let soft = line.and_then(|rest| rest.split_whitespace().next());
+        match soft {
+            Some("unlimited") => Ok(u64::MAX),
+            Some(number) => number.parse().map_err(io::Error::other),
+            None => Err(io::Error::other("no open files in its limits")),
+        }
+    }
+
     /// The process that listens at this address on this machine, as far as
     /// this user may look.
     pub fn listening_at(address: SocketAddr) -> Option<Pid> {
@@ -57,6 +75,47 @@ impl Pid {
         }
         None
     }
+}
+
+/// What processes use up from a moment on.
+pub struct Meter {
+    pids: Vec<Pid>,
+    before: Duration,
+}
+
+impl Meter {
+    /// Begins to count.
+    ///
+    /// # Errors
+    /// One of them is not there.
+    pub fn start(pids: &[Pid]) -> Result<Meter, BenchError> {
+        Ok(Meter { pids: pids.to_vec(), before: total(pids, Pid::cpu_time)? })
+    }
+
+    /// Processor time of all of them together since then; `None`: no process is
+    /// known.
+    ///
+    /// # Errors
+    /// One of them is not there any more.
+    pub fn used(&self) -> Result<Option<Duration>, BenchError> {
+        let now = total(&self.pids, Pid::cpu_time)?;
+        Ok((!self.pids.is_empty()).then(|| now.saturating_sub(self.before)))
+    }
+}
+
+/// Resident memory of all of them together, in bytes.
+///
+/// # Errors
+/// One of them is not there (any more).
+pub fn memory_of(pids: &[Pid]) -> Result<u64, BenchError> {
+    total(pids, Pid::memory)
+}
+
+fn total<T: Sum>(pids: &[Pid], figure: impl Fn(Pid) -> io::Result<T>) -> Result<T, BenchError> {
+    let of = |pid: &Pid| {
+        figure(*pid).map_err(|e| BenchError(format!("pid {} cannot be measured: {e}", pid.0)))
+    };
+    pids.iter().map(of).sum()
 }
 
 /// The inode of the socket that listens on this port.

@@ -20,7 +20,7 @@ pub struct Report {
     pub measured: Measured,
 }
 
-const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 100.0];
+pub(super) const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 100.0];
 
 impl Report {
     /// Processor time of the measured processes for each copy that came, in
@@ -122,7 +122,7 @@ impl Report {
     }
 }
 
-fn name(percentile: f64) -> String {
+pub(super) fn name(percentile: f64) -> String {
     match percentile {
         100.0 => "max".into(),
         other => format!("p{other}"),

@@ -6,6 +6,7 @@
 #[macro_use]
 #[path = "../support/mod.rs"]
 mod support;
+mod crowds;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
