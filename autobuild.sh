@@ -24,6 +24,12 @@ usage: ./autobuild.sh [COMMAND]
                       known vulnerabilities of the dependencies; no unsafe code of our
                       own. Without the advisory database (from GitHub) it says so, and
                       fails only with CHAT_AUDIT_ADVISORIES=required in the environment
+  bench [NAME…] [--runs N]
+                      measures the server against its goals, each a ratio to the least
+                      that any server must do: all, or those named (bench --help names
+                      them). N runs of each side take turns (5). A table on standard
+                      output; fails where a goal is missed. Needs the services as test
+                      does, and a machine that does nothing else for ten minutes
   fuzz [SECONDS]      every fuzz target for so long (60); needs a nightly toolchain
   help                this text
 Needs Rust (with cargo) and a C compiler. CARGO_TARGET_DIR is honoured.
@@ -133,18 +139,30 @@ TXT
 
 # ---- test ----
 
-test_all() {
-  check_tools fmt clippy
+have_services() {
   if ((EUID == 0)); then
     step services scripts/services.sh install
   else
     step services scripts/services.sh check
   fi
+}
+
+test_all() {
+  check_tools fmt clippy
+  have_services
   step format cargo fmt --all -- --check
   step lints cargo clippy --all-targets --locked -- -D warnings
   # More at a time than a small machine has cores: the stories, which take the
   # longest, wait for servers and clocks more than they compute.
   RUST_TEST_THREADS=${RUST_TEST_THREADS:-6} step tests cargo test --locked
+}
+
+# ---- bench ----
+
+bench() {
+  check_tools
+  have_services
+  step goals cargo bench --locked --bench goals -- "$@"
 }
 
 # ---- audit ----
@@ -241,6 +259,7 @@ case $command in
   build) build ;;
   run) run "$@" ;;
   test) test_all ;;
+  bench) bench "$@" ;;
   audit) audit ;;
   fuzz)
     (($# <= 1)) || {

@@ -74,6 +74,14 @@ pub struct Books {
     pub doubled: u64,
     /// Copies that came before or after their turn.
     pub out_of_order: u64,
+    /// Copies that came once more because nobody had confirmed them.
+    pub repeated: u64,
+    /// Requests other than messages.
+    pub requests: u64,
+    /// Those of them that were refused.
+    pub requests_refused: u64,
+    /// Those of them that had no answer.
+    pub requests_unanswered: u64,
 }
 
 impl Books {
@@ -98,6 +106,8 @@ impl Books {
             (self.out_of_order, "out of order"),
             (self.refused, "refused"),
             (unanswered, "without an answer"),
+            (self.requests_refused, "requests refused"),
+            (self.requests_unanswered, "requests without an answer"),
         ];
         let faults: Vec<String> = faults
             .iter()

@@ -12,6 +12,7 @@ use super::books::{Books, Inbox};
 use super::dialect::{Dialect, Incoming, Number, Target};
 use super::latency::Latencies;
 use super::link::Link;
+use super::mixed::Blended;
 use super::process::Pid;
 use super::run::Run;
 
@@ -71,14 +72,18 @@ pub struct Measured {
     pub delivery: Latencies,
     /// From the intended sending to the answer.
     pub answer: Latencies,
-    /// Copies that came in each second.
-    pub timeline: Vec<u64>,
+    /// Copies that came in each tenth of a second.
+    pub received_over_time: Vec<u64>,
+    /// Messages that were answered in each tenth of a second.
+    pub answered_over_time: Vec<u64>,
     /// What the measured processes used up.
     pub cpu: Vec<(Pid, Duration)>,
     /// What this process used up.
     pub own_cpu: Duration,
     /// The sums of the whole run, the warm-up included.
     pub books: Books,
+    /// What a mixed load has besides messages.
+    pub blended: Option<Blended>,
 }
 
 /// One stream's state.
@@ -168,6 +173,11 @@ impl Engine {
         self.books.lost = self.books.lost.saturating_sub(self.books.stored);
         run.measured.books = self.books;
         Ok(run.measured)
+    }
+
+    /// How many messages each stream has sent.
+    pub fn sent(&self) -> Vec<u64> {
+        self.flows.iter().map(|flow| flow.sent).collect()
     }
 
     fn poll(&mut self, events: &mut Events, patience: Duration) -> Result<(), BenchError> {

@@ -125,6 +125,14 @@ impl Link {
         self.blocked = false;
     }
 
+    /// Says that nothing more will be sent; what comes can still be read.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub fn finish_sending(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
     /// Whether something waits for the socket.
     pub fn has_output(&self) -> bool {
         self.written < self.output.len()

@@ -5,7 +5,8 @@
 //! options ─▶ modes ─▶ people (register, log in) ─▶ engine (one thread) ─▶ report
 //!              │                                     │ dialect, books, latency
 //!              │           floor: the least server ◀─┘
-//!              └─▶ idle, logins, storm: who comes and goes ─▶ crowd (one thread)
+//!              ├─▶ idle, logins, storm: who comes and goes ─▶ crowd (one thread)
+//!              └─▶ mixed: both at once, with a loop of its own
 //! ```
 //!
 //! Thread: one for the load; some more while people log in.
@@ -21,10 +22,13 @@ pub mod idle;
 pub mod latency;
 pub mod link;
 pub mod logins;
+pub mod mixed;
 pub mod modes;
+mod offline;
 pub mod options;
 mod pauses;
 pub mod people;
+pub mod plot;
 pub mod process;
 pub mod report;
 mod run;

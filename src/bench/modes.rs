@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -13,8 +13,11 @@ use super::dialect::{Dialect, Target};
 use super::engine::{Engine, Plan, Stream};
 use super::floor::Floor;
 use super::link::Link;
+use super::mixed;
+use super::offline;
 use super::options::{Mode, RunOptions};
 use super::people::{self, Person, Proof, Talk};
+use super::plot;
 use super::process::Pid;
 use super::report::Report;
 use super::{idle, logins, seed, storm};
@@ -24,21 +27,26 @@ use super::{idle, logins, seed, storm};
 /// # Errors
 /// It could not be done; the sentence says why.
 pub fn run(mode: Mode) -> Result<bool, BenchError> {
-    let (report, json) = match mode {
-        Mode::Pairs { pairs, across, run } => (self::pairs(pairs, across, &run)?, run.json),
+    let (report, options) = match mode {
+        Mode::Pairs { pairs, offline: true, run, .. } => (offline::pairs(pairs, &run)?, run),
+        Mode::Pairs { pairs, across, run, .. } => (self::pairs(pairs, across, &run)?, run),
         Mode::Groups { groups, members, senders, run } => {
-            (self::groups(groups, members, senders.min(members), &run)?, run.json)
+            (self::groups(groups, members, senders.min(members), &run)?, run)
         }
+        Mode::Mixed { people, logins, run } => (mixed::mixed(people, logins, &run)?, run),
         Mode::Floor { address, reply } => return floor(address, reply),
         Mode::Seed(options) => return seed::run(&options),
         Mode::Idle(options) => return idle::run(&options),
         Mode::Login(options) => return logins::run(&options),
         Mode::Storm(options) => return storm::run(&options),
     };
-    if json {
+    if options.json {
         report.print_json()
     } else {
         report.print_table()
+    }
+    if let Some(file) = &options.plot {
+        plot::write(file, &report)?;
     }
     Ok(report.measured.books.fault().is_none())
 }
@@ -107,7 +115,7 @@ fn groups(
 }
 
 /// Founds a group of these people.
-fn found(talks: &mut [Talk]) -> Result<u32, BenchError> {
+pub(super) fn found(talks: &mut [Talk]) -> Result<u32, BenchError> {
     let name = format!("bench {:016x}", people::random());
     let Some((creator, others)) = talks.split_first_mut() else { return Ok(0) };
     let reply = creator.insist(&json!({"msgid": 8, "groupname": name, "groupdesc": ""}))?;
@@ -124,24 +132,42 @@ fn gather(
     options: &RunOptions,
     server_of: &(dyn Fn(usize) -> SocketAddr + Sync),
 ) -> Result<(Vec<Talk>, Vec<Person>), BenchError> {
+    let mut people = registered(count, options)?;
+    let talks = logged_in(&mut people[..count], options, server_of)?;
+    keep(&people, options)?;
+    people.truncate(count);
+    Ok((talks, people))
+}
+
+/// People of the file and, where those are too few, new ones.
+pub(super) fn registered(count: usize, options: &RunOptions) -> Result<Vec<Person>, BenchError> {
     let file = options.accounts.as_deref();
     let mut people = file.map_or(Ok(Vec::new()), people::read)?;
     let new = count.saturating_sub(people.len()) as u64;
     let bar = progress("registering", new);
     people::register(options.server, &mut people, count, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    let bar = progress("logging in", count as u64);
-    let talks =
-        people::log_in(&mut people[..count], server_of, Proof::Token, options.ack, &|| bar.inc(1))?;
-    bar.finish_and_clear();
-    if let Some(file) = file {
-        people::write(file, &people)?;
-    }
-    people.truncate(count);
-    Ok((talks, people))
+    Ok(people)
 }
 
-fn into_links(talks: Vec<Talk>) -> Result<Vec<Link>, BenchError> {
+/// Logs all of these in.
+pub(super) fn logged_in(
+    people: &mut [Person],
+    options: &RunOptions,
+    server_of: &(dyn Fn(usize) -> SocketAddr + Sync),
+) -> Result<Vec<Talk>, BenchError> {
+    let bar = progress("logging in", people.len() as u64);
+    let talks = people::log_in(people, server_of, Proof::Token, options.ack, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    Ok(talks)
+}
+
+/// Keeps people for the next run, where that is wanted.
+pub(super) fn keep(people: &[Person], options: &RunOptions) -> Result<(), BenchError> {
+    options.accounts.as_deref().map_or(Ok(()), |file| people::write(file, people))
+}
+
+pub(super) fn into_links(talks: Vec<Talk>) -> Result<Vec<Link>, BenchError> {
     talks.into_iter().map(Talk::into_link).collect()
 }
 
@@ -153,31 +179,52 @@ fn measure(
     streams: Vec<Stream>,
     options: &RunOptions,
 ) -> Result<Report, BenchError> {
+    let dialect = if options.floor { Dialect::Floor } else { Dialect::Chat };
+    let mut engine = Engine::new(dialect, links, streams)?;
+    measure_engine(name, servers, &mut engine, options)
+}
+
+/// The same with an engine that is looked at afterwards.
+pub(super) fn measure_engine(
+    name: &'static str,
+    servers: &[SocketAddr],
+    engine: &mut Engine,
+    options: &RunOptions,
+) -> Result<Report, BenchError> {
+    let plan = plan(servers, options);
+    let bar = progress("measuring", 100);
+    let mut shown = 0;
+    let measured = engine.run(&plan, |share| {
+        let percent = (share * 100.0) as u64;
+        if percent != std::mem::replace(&mut shown, percent) {
+            bar.set_position(percent);
+        }
+    })?;
+    bar.finish_and_clear();
+    Ok(Report { mode: name, load: plan.load, measured })
+}
+
+/// What the options ask for.
+pub(super) fn plan(servers: &[SocketAddr], options: &RunOptions) -> Plan {
+    Plan {
+        load: options.load(),
+        warm_up: options.warm_up,
+        time: options.time,
+        text: "x".repeat(options.bytes as usize),
+        confirm: options.ack,
+        pids: pids(servers, options),
+    }
+}
+
+/// The processes whose costs are taken.
+fn pids(servers: &[SocketAddr], options: &RunOptions) -> Vec<Pid> {
     let mut pids: Vec<Pid> = options.pids.iter().copied().map(Pid).collect();
     if pids.is_empty() {
         pids.extend(servers.iter().filter_map(|server| Pid::listening_at(*server)));
         pids.sort();
         pids.dedup();
     }
-    let plan = Plan {
-        load: options.load(),
-        warm_up: options.warm_up,
-        time: options.time,
-        text: "x".repeat(options.bytes as usize),
-        confirm: options.ack,
-        pids,
-    };
-    let dialect = if options.floor { Dialect::Floor } else { Dialect::Chat };
-    let bar = progress("measuring", 100);
-    let shown = AtomicU64::new(0);
-    let measured = Engine::new(dialect, links, streams)?.run(&plan, |share| {
-        let percent = (share * 100.0) as u64;
-        if shown.swap(percent, Ordering::Relaxed) != percent {
-            bar.set_position(percent);
-        }
-    })?;
-    bar.finish_and_clear();
-    Ok(Report { mode: name, load: plan.load, measured })
+    pids
 }
 
 /// A bar on the terminal, if there is one.

@@ -35,6 +35,10 @@ pub enum Mode {
         /// The recipients are on this other server of the cluster
         #[arg(long, value_name = "ADDRESS")]
         across: Option<SocketAddr>,
+        /// The recipients are not logged in: each message is to be stored. They
+        /// log in afterwards and take everything
+        #[arg(long, conflicts_with_all = ["across", "floor"])]
+        offline: bool,
         /// Common flags.
         #[command(flatten)]
         run: RunOptions,
@@ -50,6 +54,20 @@ pub enum Mode {
         /// How many of them send
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         senders: u32,
+        /// Common flags.
+        #[command(flatten)]
+        run: RunOptions,
+    },
+    /// A realistic blend: 80 % one-to-one, 15 % group messages, 5 % other
+    /// requests, while people leave and come back; the window is each person's
+    Mixed {
+        /// How many people, in groups of ten
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=2000))]
+        people: u32,
+        /// How many of them a second leave and come back, by token or, one in
+        /// ten, by password
+        #[arg(long, value_name = "PER_SECOND", default_value = "5", value_parser = logins)]
+        logins: f64,
         /// Common flags.
         #[command(flatten)]
         run: RunOptions,
@@ -110,6 +128,9 @@ pub struct RunOptions {
     /// Keep accounts and tokens here, and use those that are there already
     #[arg(long, value_name = "FILE")]
     pub accounts: Option<PathBuf>,
+    /// Draw latency and throughput
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
     /// Print the figures as one JSON object
     #[arg(long)]
     pub json: bool,
@@ -134,5 +155,12 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (0.001..=10_000_000.0).contains(&rate) => Ok(rate),
         _ => Err("give 0.001 to 10000000 messages a second".into()),
+    }
+}
+
+fn logins(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(logins) if (0.0..=10_000.0).contains(&logins) => Ok(logins),
+        _ => Err("give 0 to 10000 logins a second".into()),
     }
 }

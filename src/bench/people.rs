@@ -77,21 +77,37 @@ impl Talk {
     /// # Errors
     /// The connection broke, or what came is no frame of the protocol.
     pub fn ask(&mut self, request: &Value) -> Result<Value, BenchError> {
-        let text = request.to_string();
-        let mut frame = (text.len() as u32).to_be_bytes().to_vec();
-        frame.extend_from_slice(text.as_bytes());
-        self.stream.write_all(&frame).map_err(BenchError::connection)?;
+        self.tell(request)?;
         loop {
-            let mut head = [0; 4];
-            self.stream.read_exact(&mut head).map_err(BenchError::connection)?;
-            let mut payload = vec![0; u32::from_be_bytes(head) as usize];
-            self.stream.read_exact(&mut payload).map_err(BenchError::connection)?;
-            let reply: Value = serde_json::from_slice(&payload)
-                .map_err(|e| BenchError(format!("the server's answer is no JSON: {e}")))?;
+            let reply = self.hear()?;
             if reply.get("errno").is_some() {
                 return Ok(reply);
             }
         }
+    }
+
+    /// Sends a request and waits for nothing.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub fn tell(&mut self, request: &Value) -> Result<(), BenchError> {
+        let text = request.to_string();
+        let mut frame = (text.len() as u32).to_be_bytes().to_vec();
+        frame.extend_from_slice(text.as_bytes());
+        self.stream.write_all(&frame).map_err(BenchError::connection)
+    }
+
+    /// The next frame, whatever it is.
+    ///
+    /// # Errors
+    /// The connection broke, or what came is no frame of the protocol.
+    pub fn hear(&mut self) -> Result<Value, BenchError> {
+        let mut head = [0; 4];
+        self.stream.read_exact(&mut head).map_err(BenchError::connection)?;
+        let mut payload = vec![0; u32::from_be_bytes(head) as usize];
+        self.stream.read_exact(&mut payload).map_err(BenchError::connection)?;
+        serde_json::from_slice(&payload)
+            .map_err(|e| BenchError(format!("the server's answer is no JSON: {e}")))
     }
 
     /// Asks again for as long as the server asks to wait. The answer has errno
@@ -189,23 +205,7 @@ pub fn log_in(
     done: &(dyn Fn() + Sync),
 ) -> Result<Vec<Talk>, BenchError> {
     let logged_in = in_parallel(people.len(), |number| {
-        let person = &people[number];
-        let mut talk = Talk::to(server_of(number))?;
-        let by_password = json!({"msgid": 1, "id": person.id, "password": person.password,
-            "ack": ack, "takeover": true});
-        let reply = match (&person.token, proof) {
-            (Some(token), Proof::Token) => {
-                let by_token = json!({"msgid": 1, "id": person.id, "token": token, "ack": ack});
-                let reply = talk.ask(&by_token)?;
-                match reply["errno"].as_u64() {
-                    Some(0) => reply,
-                    // Not valid any more.
-                    Some(1) => talk.insist(&by_password)?,
-                    _ => talk.insist(&by_token)?,
-                }
-            }
-            _ => talk.insist(&by_password)?,
-        };
+        let (talk, reply) = enter(&people[number], server_of(number), proof, ack)?;
         done();
         Ok((talk, reply["token"].as_str().map(str::to_owned)))
     })?;
@@ -215,6 +215,35 @@ pub fn log_in(
         talks.push(talk);
     }
     Ok(talks)
+}
+
+/// Logs one in; the connection and the answer.
+///
+/// # Errors
+/// The login was refused for good, or the connection broke.
+pub(super) fn enter(
+    person: &Person,
+    server: SocketAddr,
+    proof: Proof,
+    ack: bool,
+) -> Result<(Talk, Value), BenchError> {
+    let mut talk = Talk::to(server)?;
+    let by_password = json!({"msgid": 1, "id": person.id, "password": person.password,
+        "ack": ack, "takeover": true});
+    let reply = match (&person.token, proof) {
+        (Some(token), Proof::Token) => {
+            let by_token = json!({"msgid": 1, "id": person.id, "token": token, "ack": ack});
+            let reply = talk.ask(&by_token)?;
+            match reply["errno"].as_u64() {
+                Some(0) => reply,
+                // Not valid any more.
+                Some(1) => talk.insist(&by_password)?,
+                _ => talk.insist(&by_token)?,
+            }
+        }
+        _ => talk.insist(&by_password)?,
+    };
+    Ok((talk, reply))
 }
 
 /// Connections to the floor, for users 1, 2, …

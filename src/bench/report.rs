@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::engine::{Load, Measured};
 use super::latency::Latencies;
+use super::mixed::Blended;
+use super::run::SLOTS_PER_SECOND;
 
 /// One run and its figures.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ impl Report {
             .iter()
             .map(|(pid, used)| json!({"pid": pid.0, "seconds": used.as_secs_f64()}))
             .collect();
+        let seconds = m.received_over_time.chunks(SLOTS_PER_SECOND as usize);
+        let timeline: Vec<u64> = seconds.map(|slots| slots.iter().sum()).collect();
         let object = json!({
             "mode": self.mode,
             "load": load,
@@ -55,30 +59,40 @@ impl Report {
             "answered": m.answered,
             "received": m.received,
             "copies_per_second": self.copies_per_second(),
+            "answers_per_second": m.answered as f64 / m.time.as_secs_f64(),
             "server_cpu": cpu,
             "server_cpu_us_per_copy": self.cpu_us_per_copy(),
             "own_cpu_seconds": m.own_cpu.as_secs_f64(),
             "delivery_us": latencies(&m.delivery),
             "answer_us": latencies(&m.answer),
-            "timeline": m.timeline,
+            "timeline": timeline,
             "books": m.books,
+            "blended": m.blended.as_ref().map(Blended::json),
             "fault": m.books.fault(),
         });
         println!("{object}");
     }
 
-    /// Prints a table.
-    pub fn print_table(&self) {
-        let m = &self.measured;
+    /// The load, and for how long.
+    pub fn headline(&self) -> String {
         let load = match self.load {
             Load::Window(window) => format!("{window} under way for each sender"),
             Load::Rate(rate) => format!("{rate} a second"),
         };
-        println!("{}: {load}, measured for {:.1} s", self.mode, m.time.as_secs_f64());
+        format!("{load}, measured for {:.1} s", self.measured.time.as_secs_f64())
+    }
+
+    /// Prints a table.
+    pub fn print_table(&self) {
+        let m = &self.measured;
+        println!("{}: {}", self.mode, self.headline());
         println!("  copies delivered   {:>12.0} a second", self.copies_per_second());
+        let answers = m.answered as f64 / m.time.as_secs_f64();
+        println!("  messages answered  {answers:>12.0} a second");
         match self.cpu_us_per_copy() {
             Some(cost) => println!("  server CPU         {cost:>12.2} us for each of them"),
-            None => println!("  server CPU         not known: give its --pid"),
+            None if m.cpu.is_empty() => println!("  server CPU         not known: give its --pid"),
+            None => {}
         }
         let own = m.own_cpu.as_secs_f64() / m.time.as_secs_f64() * 100.0;
         println!("  CPU of ChatBench   {own:>12.0} %");
@@ -90,11 +104,17 @@ impl Report {
             let row = PERCENTILES.map(|p| format!("{:>9}", shown(latencies.percentile(p))));
             println!("    {what:17}{}", row.join(""));
         }
+        if let Some(blended) = &m.blended {
+            blended.print_table();
+        }
         let b = &m.books;
         println!(
             "  books, warm-up included: {} sent, {} answered, {} copies received, {} stored",
             b.sent, b.answered, b.received, b.stored
         );
+        if b.repeated > 0 {
+            println!("  {} copies came again, since nobody had confirmed them", b.repeated);
+        }
         match b.fault() {
             Some(fault) => println!("  FAILED: {fault}"),
             None => println!("  nothing lost, doubled or out of order"),

@@ -12,6 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// goes round instead of sleeping.
 const POLL_GRAIN: Duration = Duration::from_millis(2);
 
+/// How finely the time is divided for what happens over it.
+pub(super) const SLOTS_PER_SECOND: u32 = 10;
+
 /// One run's clock and figures.
 pub(super) struct Run {
     pub begun: Instant,
@@ -100,11 +103,7 @@ impl Run {
             return;
         }
         self.measured.received += 1;
-        let second = (self.now - self.measured_from).as_secs() as usize;
-        if self.measured.timeline.len() <= second {
-            self.measured.timeline.resize(second + 1, 0);
-        }
-        self.measured.timeline[second] += 1;
+        count_in(&mut self.measured.received_over_time, self.now - self.measured_from);
         if let Some(sent_at) = sent_at {
             self.measured.delivery.record(self.now.saturating_duration_since(sent_at));
         }
@@ -115,10 +114,20 @@ impl Run {
             return;
         }
         self.measured.answered += 1;
+        count_in(&mut self.measured.answered_over_time, self.now - self.measured_from);
         if let Some(sent_at) = sent_at {
             self.measured.answer.record(self.now.saturating_duration_since(sent_at));
         }
     }
+}
+
+/// Counts one in the slot of that time.
+fn count_in(slots: &mut Vec<u64>, since: Duration) {
+    let slot = (since.as_millis() * u128::from(SLOTS_PER_SECOND) / 1000) as usize;
+    if slots.len() <= slot {
+        slots.resize(slot + 1, 0);
+    }
+    slots[slot] += 1;
 }
 
 fn cpu_of(pids: &[Pid]) -> Result<Vec<Duration>, BenchError> {

@@ -81,11 +81,60 @@ fn groups_hear_their_senders() {
 }
 
 #[test]
+fn a_blend_of_everything_loses_nothing_while_people_come_and_go() {
+    let server = server();
+    let load = ["--people", "12", "--rate", "600", "--logins", "40"];
+    let figures = figures(&[&["mixed", &address(&server)][..], &load].concat());
+    let [books, blended] = ["books", "blended"].map(|part| &figures[part]);
+    let number = |part: &Value, name: &str| part[name].as_u64().unwrap();
+    assert!(number(books, "sent") > 200, "{figures}");
+    assert_eq!(books["sent"], books["answered"]);
+    assert!(number(books, "received") > number(books, "sent"), "groups too: {figures}");
+    assert!(number(books, "requests") > 0, "{figures}");
+    let logins = number(blended, "by_token") + number(blended, "by_password");
+    assert!(logins > 10, "{figures}");
+}
+
+#[test]
 fn pairs_talk_across_two_servers() {
     let cluster = Cluster::plan().flag("--message-rate", 0).start();
     let [one, other] = [0, 1].map(|number| address(&cluster.servers[number]));
     let figures = figures(&["pairs", &one, "--across", &other, "--pairs", "2"]);
     assert_eq!(figures["server_cpu"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn messages_to_people_who_are_offline_are_stored_and_come_later() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let accounts = dir.path().join("accounts.json");
+    let offline = ["--offline", "--pairs", "3", "--window", "4", "--time", "0.5", "--json"];
+    // The second time too: nothing of the first is left.
+    for _ in 0..2 {
+        let head = ["pairs", &address(&server), "--accounts", accounts.to_str().unwrap()];
+        let output = chat_bench(&[&head[..], &offline].concat());
+        let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(output.status.success(), "{figures}");
+        let books = &figures["books"];
+        assert!(books["sent"].as_u64().unwrap() > 0, "{figures}");
+        assert_eq!(books["stored"], books["sent"]);
+        assert_eq!(books["received"], books["sent"]);
+        assert!(figures["answers_per_second"].as_f64().unwrap() > 0.0, "{figures}");
+    }
+}
+
+#[test]
+fn a_run_is_drawn() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let file = dir.path().join("run.svg");
+    figures(&["pairs", &address(&server), "--pairs", "2", "--plot", file.to_str().unwrap()]);
+    let svg = std::fs::read_to_string(file).unwrap();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{svg}");
+    let parts = ["Latency by percentile", "99 %", "Throughput", "copies delivered", "dark"];
+    for part in parts {
+        assert!(svg.contains(part), "no {part} in {svg}");
+    }
+    let lines = svg.matches("<polyline").count();
+    assert!(lines > 3, "two latencies, a throughput, axes: {lines} lines in {svg}");
 }
 
 /// A `ChatBench floor`; it ends with the test.
