@@ -315,11 +315,13 @@ impl Options {
     }
 }
 
-/// Words as a shell has them: apart by blanks, which quotes keep together.
+/// Words as a shell has them: apart by blanks, which quotes keep together and a
+/// backslash makes ordinary, as the completion of file names writes it.
 fn split(line: &str) -> Result<Vec<String>, CommandError> {
     let mut words = Vec::new();
     let (mut word, mut quote) = (None::<String>, None);
-    for c in line.chars() {
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
         match quote {
             Some(open) if c == open => quote = None,
             Some(_) => word.get_or_insert_default().push(c),
@@ -327,6 +329,7 @@ fn split(line: &str) -> Result<Vec<String>, CommandError> {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
+            None if c == '\\' => word.get_or_insert_default().extend(chars.next()),
             None if c.is_whitespace() => words.extend(word.take()),
             None => word.get_or_insert_default().push(c),
         }

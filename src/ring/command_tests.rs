@@ -53,6 +53,7 @@ fn the_other_commands_are_understood() {
             upstream: None,
         }
     );
+    assert_eq!(parsed("import my\\ nginx.conf"), parsed("import 'my nginx.conf'"));
     assert_eq!((parsed("exit"), parsed("help me")), (Command::Quit, Command::Help));
     for nothing in ["", "  \t", "# a comment", "#"] {
         assert_eq!(parse_line(nothing), Ok(None));

@@ -136,9 +136,14 @@ impl Configurator {
         })?;
         writeln!(out, "{sentence}")?;
         let lost = upstream.points() - self.count_points()?;
+        let what = if lost == 1 {
+            "1 point of the ring is"
+        } else {
+            &format!("{lost} points of the ring are")
+        };
         let note = format!(
-            "{lost} points of the ring are wanted by two servers; nginx gives such a point to the \
-             one that comes first in its configuration."
+            "{what} wanted by two servers; nginx gives such a point to the one that comes first in \
+             its configuration."
         );
         Ok(if lost > 0 { vec![note] } else { Notes::new() })
     }

@@ -55,23 +55,30 @@ impl Console {
                 Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
                 Err(e) => return Err(io::Error::other(e)),
             };
-            let mut out = io::BufWriter::new(io::stdout());
-            let command = match command::parse_line(&line) {
-                Ok(None) => continue,
-                Ok(Some(Command::Quit)) => return Ok(()),
-                Ok(Some(command)) => command,
-                Err(e) => {
-                    println_to(&mut out, &e.to_string())?;
-                    continue;
+            // What was pasted at once are as many commands as lines.
+            for line in line.split(['\r', '\n']) {
+                if !obey(configurator, line)? {
+                    return Ok(());
                 }
-            };
-            match configurator.run(&command, &mut out) {
-                Ok(notes) => notes.iter().try_for_each(|note| println_to(&mut out, note))?,
-                Err(problem) => println_to(&mut out, &problem.to_string())?,
             }
-            out.flush()?;
         }
     }
+}
+
+/// Carries out a line; whether there may be more.
+fn obey(configurator: &mut Configurator, line: &str) -> io::Result<bool> {
+    let mut out = io::BufWriter::new(io::stdout());
+    match command::parse_line(line) {
+        Ok(None) => {}
+        Ok(Some(Command::Quit)) => return Ok(false),
+        Ok(Some(command)) => match configurator.run(&command, &mut out) {
+            Ok(notes) => notes.iter().try_for_each(|note| println_to(&mut out, note))?,
+            Err(problem) => println_to(&mut out, &problem.to_string())?,
+        },
+        Err(e) => println_to(&mut out, &e.to_string())?,
+    }
+    out.flush()?;
+    Ok(true)
 }
 
 fn println_to(out: &mut impl Write, text: &str) -> io::Result<()> {

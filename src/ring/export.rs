@@ -149,6 +149,11 @@ pub fn export(upstream: &Upstream, target: &Target, nginx: &Nginx) -> Result<Don
     let mut notes = staged.notes.clone();
     let changed = old.as_deref() != Some(new.as_str());
     match &conf {
+        // There is nothing to replace, only the whole to be asked about.
+        Some(conf) if !changed && *conf != file => {
+            nginx.test(conf).map_err(|err| staged.refused(err))?;
+        }
+        _ if !changed => {}
         Some(conf) if *conf != file => staged.commit_included(nginx, conf)?,
         _ => staged.commit()?,
     }

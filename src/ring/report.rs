@@ -13,6 +13,8 @@ const BAR: f64 = 40.0;
 /// A list of servers in a sentence ends after so many.
 const NAMES: usize = 8;
 
+const ALL_DOWN: &str = "All servers are down: nginx turns every client away.";
+
 /// One row of a table of shares.
 struct Row<'a> {
     name: &'a str,
@@ -39,7 +41,7 @@ pub fn help(out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "In a host a name and an address are two: localhost and 127.0.0.1 have other points."
+        "A host's text counts: localhost and 127.0.0.1 are two servers with different points."
     )
 }
 
@@ -97,6 +99,9 @@ pub fn dist(balancer: Balancer<'_>, number: u32, out: &mut dyn Write) -> io::Res
     table("  points   expected     actual", &rows, out)?;
     let by = balancer.upstream.key.nginx_text();
     writeln!(out, "{number} made-up clients, by {by}. In the bars: # actual, | expected.")?;
+    if all_down(balancer.upstream) {
+        return writeln!(out, "{ALL_DOWN}");
+    }
     uncertain_clients(uncertain, number, out)
 }
 
@@ -149,8 +154,8 @@ pub fn down(balancer: Balancer<'_>, name: &ServerName, out: &mut dyn Write) -> i
     };
     let clients: Vec<super::Client> = sample::clients(DEFAULT_CLIENTS).filter(its).collect();
     let number = u32::try_from(clients.len()).unwrap_or(u32::MAX);
-    if upstream.servers.iter().all(|server| server.down) {
-        return writeln!(out, "All servers are down: nginx turns every client away.");
+    if all_down(upstream) {
+        return writeln!(out, "{ALL_DOWN}");
     }
     let (counts, uncertain) = balancer.count(clients.into_iter());
     let share = 100.0 * ratio(number, DEFAULT_CLIENTS);
@@ -195,6 +200,10 @@ pub fn exported(
         writeln!(out, "nginx is told to reload: clients who are connected stay where they are.")?;
     }
     Ok(())
+}
+
+fn all_down(upstream: &Upstream) -> bool {
+    upstream.servers.iter().all(|server| server.down)
 }
 
 fn uncertain_clients(uncertain: u32, number: u32, out: &mut dyn Write) -> io::Result<()> {

@@ -120,6 +120,19 @@ fn a_person_builds_a_ring_with_history_and_completion() {
 }
 
 #[test]
+fn lines_typed_ahead_or_pasted_at_once_are_all_taken() {
+    let mut terminal = Terminal::open(Tool::new());
+    terminal.type_text("add a 1 160\radd b 1 160\r");
+    terminal.wait_line("b:1 is added");
+    terminal.wait_cursor_after("ring> ");
+    // As terminals mark what is pasted.
+    terminal.type_text("\x1b[200~add c 1 160\nadd d 1 160\nquit\x1b[201~\r");
+    terminal.wait_line("c:1 is added");
+    terminal.wait_line("d:1 is added");
+    assert_eq!(terminal.finish(), 0);
+}
+
+#[test]
 fn ctrl_c_clears_a_line_and_leaves_on_an_empty_one() {
     let mut terminal = Terminal::open(Tool::new());
     terminal.type_text("add 127");
