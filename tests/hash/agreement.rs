@@ -144,3 +144,38 @@ fn of_two_servers_with_equal_points_nginx_keeps_the_first() {
         assert!(count(&pair.agree(), second) > 50);
     }
 }
+
+#[test]
+fn nginx_makes_twenty_steps_and_then_takes_turns() {
+    let servers = [Upstream::start(), Upstream::start(), Upstream::start()];
+    let addresses = [0, 1, 2].map(|i| servers[i].address());
+    let pair = Pair::new(Variant::Hash, &addresses);
+    // Nearly all points are of a server that is down.
+    let large = format!("127.0.0.1 {}", addresses[0].port());
+    pair.tool.answer(&format!("add {large} 8000"));
+    pair.tool.answer(&format!("down {large}"));
+    assert_eq!(pair.tool.run(&format!("export {} --reload", pair.conf())).code, Some(0));
+    pair.nginx.reload();
+
+    let sources = sources(CLIENTS);
+    let asked: String = sources.iter().map(|source| format!("get {source} 1\n")).collect();
+    let run = pair.tool.lines(&asked);
+    let mut foretold = run.out.lines();
+    let (mut certain, mut turns) = (0, 0);
+    for (number, source) in (1..).zip(sources) {
+        let pick = || Client::connect(source, pair.nginx.address()).server;
+        let said = format!("ConsistentHash: line {number}: ");
+        if let Some(said) = run.err.lines().find(|line| line.starts_with(&said)) {
+            assert!(said.contains("20 points after this client's: nginx takes turns"), "{said}");
+            let first = pick();
+            let another = (0..20).any(|_| pick() != first);
+            assert!(another, "{source} always gets {first}");
+            turns += 1;
+        } else {
+            let foretold = foretold.next().unwrap();
+            assert_eq!([foretold; 3], [pick(), pick(), pick()], "{source}");
+            certain += 1;
+        }
+    }
+    assert!(certain > 100 && turns > 100, "{certain} {turns}");
+}
