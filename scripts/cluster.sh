@@ -35,11 +35,17 @@ options                          environment             default
   --proxy-protocol yes|no (up)   CLUSTER_PROXY_PROTOCOL  no
       yes: nginx tells the servers their clients' own addresses; clients can
       then come in through nginx only, not at a server's port
+  --balance HOW (up)             CLUSTER_BALANCE         round-robin
+      round-robin: nginx deals clients out in turns. hash: a client's address
+      decides (all clients of this machine get one server then); hash-addr-port:
+      its address and port. bin/ConsistentHash says who goes where
   --install   (up, as root)      installs what is missing of MariaDB, Redis, nginx
   --purge     (down)             removes DIR with all its data
 
 The settings of the last `up` in DIR are remembered there. A running cluster gets
-another ChatServer with `cluster.sh up --servers 6000,6002,6004`.
+another ChatServer with `cluster.sh up --servers 6000,6002,6004`. What
+bin/ConsistentHash changes in DIR/nginx.conf stays until an `up` with other servers,
+ports or ways of balancing writes it anew.
 TXT
 }
 
@@ -54,7 +60,7 @@ parse() {
     case $1 in
       --install) install=yes ;;
       --purge) purge=yes ;;
-      --dir | --servers | --port | --mariadb-port | --redis-port | --proxy-protocol)
+      --dir | --servers | --port | --mariadb-port | --redis-port | --proxy-protocol | --balance)
         [[ $# -ge 2 ]] || usage_error "$1 needs a value"
         option[$1]=$2
         shift
@@ -66,9 +72,9 @@ parse() {
   dir=${option[--dir]-$dir}
   [[ -n $dir ]] || usage_error "--dir needs a folder"
   [[ $dir == /* ]] || dir=$PWD/$dir
-  local saved_servers="" saved_port="" saved_mariadb="" saved_redis="" saved_proxy=""
+  local saved_servers="" saved_port="" saved_mariadb="" saved_redis="" saved_proxy="" saved_balance=""
   if [[ -r $dir/settings ]]; then
-    read -r saved_servers saved_port saved_mariadb saved_redis saved_proxy <"$dir/settings" || true
+    read -r saved_servers saved_port saved_mariadb saved_redis saved_proxy saved_balance <"$dir/settings" || true
   fi
   servers=${option[--servers]-${CLUSTER_SERVERS:-${saved_servers:-6000,6002}}}
   nginx_port=${option[--port]-${CLUSTER_PORT:-${saved_port:-8000}}}
@@ -76,6 +82,9 @@ parse() {
   redis_port=${option[--redis-port]-${CLUSTER_REDIS_PORT:-${saved_redis:-16379}}}
   proxy_protocol=${option[--proxy-protocol]-${CLUSTER_PROXY_PROTOCOL:-${saved_proxy:-no}}}
   [[ $proxy_protocol == @(yes|no) ]] || usage_error "--proxy-protocol takes yes or no, not '$proxy_protocol'"
+  balance=${option[--balance]-${CLUSTER_BALANCE:-${saved_balance:-round-robin}}}
+  [[ $balance == @(round-robin|hash|hash-addr-port) ]] ||
+    usage_error "--balance takes round-robin, hash or hash-addr-port, not '$balance'"
   # What runs was started with the one of the last `up`; only another changes it.
   running_proxy_protocol=${saved_proxy:-no}
   [[ $command == up || -z $saved_servers ]] || proxy_protocol=$running_proxy_protocol
@@ -191,19 +200,25 @@ stop_server() {
 
 # ---- nginx ----
 
-# Writes the configuration; 0 if it differs from the one before.
+# Writes the configuration; 0 if it differs from what was written before. Then
+# only: what bin/ConsistentHash or a person has made of it since is to stay.
 write_nginx_conf() {
   local upstreams=("${server_ports[@]/#/$HOST:}") variant=plain
   [[ $proxy_protocol == no ]] || variant=proxy-protocol
-  services nginx-conf --listen "$nginx_port" --dir "$dir/nginx" --variant "$variant" "${upstreams[@]}" >"$dir/nginx.conf.new"
-  if cmp -s "$dir/nginx.conf.new" "$dir/nginx.conf"; then
+  services nginx-conf --listen "$nginx_port" --dir "$dir/nginx" --variant "$variant" --balance "$balance" \
+    "${upstreams[@]}" >"$dir/nginx.conf.new"
+  # A folder of before there was a copy has none.
+  [[ -e $dir/nginx.conf.made || ! -e $dir/nginx.conf ]] || cp "$dir/nginx.conf" "$dir/nginx.conf.made"
+  if [[ -e $dir/nginx.conf ]] && cmp -s "$dir/nginx.conf.new" "$dir/nginx.conf.made"; then
     rm "$dir/nginx.conf.new"
     return 1
   fi
+  cp "$dir/nginx.conf.new" "$dir/nginx.conf.made"
   mv "$dir/nginx.conf.new" "$dir/nginx.conf"
 }
 
-# Every server once, and once more for the worker process that was not asked.
+# Every server once, and once more for the worker process that was not asked;
+# by hash it is always the server that 127.0.0.1 belongs to.
 ping_through_nginx() {
   local turn
   for ((turn = 0; turn < 2 * ${#server_ports[@]}; turn++)); do
@@ -218,9 +233,9 @@ up() {
   lock
   [[ -z $install ]] || services install
   services check || die "install what is missing, or: sudo $(again up) --install"
-  [[ -x $root/bin/ChatServer && -x $root/bin/ChatClient ]] || "$root/autobuild.sh" build 9>&-
+  [[ -x $root/bin/ChatServer && -x $root/bin/ChatClient && -x $root/bin/ConsistentHash ]] || "$root/autobuild.sh" build 9>&-
   refuse_strangers
-  printf '%s %s %s %s %s\n' "$servers" "$nginx_port" "$mariadb_port" "$redis_port" "$proxy_protocol" >"$dir/settings"
+  printf '%s %s %s %s %s %s\n' "$servers" "$nginx_port" "$mariadb_port" "$redis_port" "$proxy_protocol" "$balance" >"$dir/settings"
 
   # A service that runs is left as it is.
   [[ $(state_of mariadb) == answers ]] || say "starting MariaDB…"
@@ -303,13 +318,17 @@ what_next() {
   cat <<TXT
 The cluster is up: ChatServers on ${servers//,/, }, nginx on $nginx_port.
 Now in two more terminals each:
-    $(client) $HOST $nginx_port
+    $(program ChatClient) $HOST $nginx_port
 Logs: $dir/server-*/log. See also: $(again "status|restart|down")
+TXT
+  [[ $balance == round-robin ]] || cat <<TXT
+By a consistent hash. Which server an address gets:
+    $(program ConsistentHash) --state none <<<\$'import $dir/nginx.conf\nget $HOST 50000'
 TXT
 }
 
-# The client's path as it would be typed here.
-client() { [[ $PWD == "$root" ]] && echo ./bin/ChatClient || echo "$root/bin/ChatClient"; }
+# A program's path as it would be typed here.
+program() { [[ $PWD == "$root" ]] && echo "./bin/$1" || echo "$root/bin/$1"; }
 
 # ---- status ----
 

@@ -27,11 +27,13 @@ usage:
   services.sh status DIR     what runs there: state=answers, silent (it runs, but
       does not answer), left (only children of a killed one) or down; exit code 0
       for the first, else 1
-  services.sh nginx-conf --listen P --dir DIR [--variant V] SERVER…
+  services.sh nginx-conf --listen P --dir DIR [--variant V] [--balance B] SERVER…
       Prints a private configuration that balances port P of 127.0.0.1 over the
       servers (HOST:PORT each). V: plain (nginx/nginx.conf, the default),
       proxy-protocol (nginx/nginx-proxy-protocol.conf), or tls
       (nginx/nginx-tls.conf) with --certificate FILE and --key FILE.
+      B: round-robin (the default), hash (a consistent hash of the client's address,
+      as in nginx/nginx-hash.conf) or hash-addr-port (of its address and port).
   services.sh check          names the Debian packages that are missing; exit code 1
   services.sh install        installs them (as root), starting no system service
 TXT
@@ -468,11 +470,11 @@ only_new_workers() {
 # ---- nginx-conf ----
 
 nginx_conf() {
-  local listen="" variant=plain certificate="" key="" template servers=()
+  local listen="" variant=plain balance=round-robin certificate="" key="" template hash_key servers=()
   dir=""
   while (($#)); do
     case $1 in
-      --listen | --dir | --variant | --certificate | --key)
+      --listen | --dir | --variant | --balance | --certificate | --key)
         [[ $# -ge 2 ]] || usage_error "$1 needs a value"
         # The option is called as the variable that it sets.
         printf -v "${1#--}" %s "$2"
@@ -487,8 +489,16 @@ nginx_conf() {
   is_port "$listen" || usage_error "--listen needs a port"
   [[ -n $dir ]] || usage_error "--dir is missing"
   ((${#servers[@]})) || usage_error "no server given"
+  case $balance in
+    round-robin) hash_key="" ;;
+    # shellcheck disable=SC2016 # nginx expands it
+    hash) hash_key='$remote_addr' ;;
+    # shellcheck disable=SC2016
+    hash-addr-port) hash_key='$remote_addr:$remote_port' ;;
+    *) usage_error "no such balance: $balance (round-robin, hash or hash-addr-port)" ;;
+  esac
   case $variant in
-    plain) template=nginx.conf ;;
+    plain) [[ -n $hash_key ]] && template=nginx-hash.conf || template=nginx.conf ;;
     proxy-protocol | tls) template=nginx-$variant.conf ;;
     *) usage_error "no such variant: $variant (plain, proxy-protocol or tls)" ;;
   esac
@@ -506,7 +516,7 @@ nginx_conf() {
   local module=load
   [[ -e $STREAM_MODULE ]] || module=""
   awk -v listen="127.0.0.1:$listen" -v dir="$dir" -v servers="${servers[*]}" -v module="$module" \
-    -v certificate="$certificate" -v key="$key" -v files="$(ulimit -Hn)" '
+    -v certificate="$certificate" -v key="$key" -v hash_key="$hash_key" -v files="$(ulimit -Hn)" '
     /^load_module / && module == "" { next }
     /^user / { next }
     /^pid / { print "pid " dir "/nginx.pid;"; next }
@@ -517,6 +527,9 @@ nginx_conf() {
     /^ *ssl_certificate_key / { $0 = "        ssl_certificate_key " key ";" }
     /^ *access_log / { sub(/access_log [^ ;]+/, "access_log " dir "/access.log") }
     /^ *listen / { sub(/listen [^ ;]+/, "listen " listen) }
+    # Only one of the files says it itself.
+    /^ *hash / { hashed = 1; $0 = "        hash " hash_key " consistent;" }
+    /^ *server [^{]*;/ && hash_key != "" && !hashed++ { print "        hash " hash_key " consistent;" }
     /^ *server [^{]*;/ {
       # The first of the template stands for all of ours; the others go.
       if (!seen++) {

@@ -1,4 +1,5 @@
-//! A clustered chat server, its client and its load generator.
+//! A clustered chat server, its client, its load generator, and the configurator
+//! of nginx's consistent hash.
 //!
 //! ```text
 //! bin ─▶ server ─▶ { service, net, bus, model, config }
@@ -6,6 +7,7 @@
 //!                   net ─▶ std, mio and a channel: it knows nothing of chat
 //!        client ─▶ protocol
 //!        bench ─▶ std, mio: it speaks the protocol by itself; to seed, model
+//!        ring ─▶ std, crc32fast: nginx's consistent hash, used by its tool alone
 //! ```
 //!
 //! ARCHITECTURE.md is the map; docs/lexicon.md says what each word means.
@@ -19,6 +21,7 @@ pub mod config;
 pub mod model;
 pub mod net;
 pub mod protocol;
+pub mod ring;
 mod secret;
 pub mod server;
 pub mod service;

@@ -23,6 +23,10 @@ pub enum Variant<'a> {
     Plain,
     /// `nginx-proxy-protocol.conf`: the servers are told of whom it is.
     ProxyProtocol,
+    /// `nginx-hash.conf`: a client's address decides.
+    Hash,
+    /// The same by address and port.
+    HashAddrPort,
     /// `nginx-tls.conf`, with PEM files.
     Tls {
         /// The certificate.
@@ -38,6 +42,8 @@ impl Variant<'_> {
         match self {
             Variant::Plain => command.args(["--variant", "plain"]),
             Variant::ProxyProtocol => command.args(["--variant", "proxy-protocol"]),
+            Variant::Hash => command.args(["--balance", "hash"]),
+            Variant::HashAddrPort => command.args(["--balance", "hash-addr-port"]),
             Variant::Tls { certificate, key } => {
                 command.args(["--variant", "tls", "--certificate"]).arg(certificate);
                 command.arg("--key").arg(key)
@@ -127,6 +133,12 @@ impl Service {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// The configuration that an nginx runs with.
+    #[track_caller]
+    pub fn conf(&self) -> &Path {
+        self.conf.as_deref().unwrap()
     }
 
     /// The URL of a Redis.

@@ -1,0 +1,260 @@
+//! From an upstream to a file that nginx runs by. A file is replaced by one
+//! that nginx has agreed to, in one step, or not at all.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::ServerName;
+use super::conf::{self, Directive};
+use super::import::Unfit;
+use super::nginx::{Nginx, NginxError};
+use super::rewrite;
+use super::sources::{self, SourceError};
+use super::staged::{Context, Staged};
+use super::upstream::Upstream;
+
+/// Where to, and what else to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The file: a whole configuration, one that is included, or a new one.
+    pub file: PathBuf,
+    /// The configuration that includes it, where it is not whole itself.
+    pub conf: Option<PathBuf>,
+    /// Whether nginx is told to reload.
+    pub reload: bool,
+}
+
+/// What was done.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Whether the file said something else before.
+    pub changed: bool,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Why nothing, or not everything, was done.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// There is nothing to balance over.
+    #[error("the ring is empty: nginx needs at least one server; add host port num")]
+    Empty,
+    /// A number of points that is no weight.
+    #[error("{server} has {points} points, which no weight of nginx gives (160 for each unit): take {choice}", choice = choice(*.below, *.above))]
+    NoWeight {
+        /// The server.
+        server: ServerName,
+        /// Its points.
+        points: u32,
+        /// The multiple of 160 below.
+        below: Option<u32>,
+        /// The multiple of 160 above.
+        above: u32,
+    },
+    /// The file that is there.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The file has no place for the upstream.
+    #[error("{file} is left as it is: it has no upstream {name} in stream {{ }}{there}", file = .file.display())]
+    NoPlace {
+        /// The file.
+        file: PathBuf,
+        /// The upstream's name.
+        name: String,
+        /// What there is instead.
+        there: String,
+    },
+    /// A line of the upstream.
+    #[error("{file} is left as it is: line {line}: {why}", file = .file.display())]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// The line.
+        line: usize,
+        /// Why.
+        why: Unfit,
+    },
+    /// The system.
+    #[error("cannot {what} {path}: {err}", path = .path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system says.
+        err: io::Error,
+    },
+    /// nginx does not want it.
+    #[error("{file} is left as it was. The new text does not pass `nginx -t`:\n{err}", file = .file.display())]
+    Refused {
+        /// The file.
+        file: PathBuf,
+        /// nginx's words.
+        err: NginxError,
+    },
+    /// Nobody reads it.
+    #[error("{file} is left as it was: {conf} does not include it; write `include {file};` into its stream {{ }}, or name the configuration that does with --conf", file = .file.display(), conf = .conf.display())]
+    NotIncluded {
+        /// The file.
+        file: PathBuf,
+        /// The configuration.
+        conf: PathBuf,
+    },
+    /// The file stands, but nginx does not know.
+    #[error("{file} is written, but nginx was not told to reload: {err}\ndoes it run by {conf}, and may you tell it?", file = .file.display(), conf = .conf.display())]
+    NotReloaded {
+        /// The file.
+        file: PathBuf,
+        /// The configuration that was named to nginx.
+        conf: PathBuf,
+        /// nginx's words.
+        err: NginxError,
+    },
+}
+
+fn choice(below: Option<u32>, above: u32) -> String {
+    match below {
+        Some(below) => {
+            format!("{below} (weight {}) or {above} (weight {})", below / 160, above / 160)
+        }
+        None => format!("{above} (weight {})", above / 160),
+    }
+}
+
+/// Puts `upstream` where `target` says.
+///
+/// # Errors
+/// Where it could not be. But for [`ExportError::NotReloaded`] the file is as
+/// it was.
+pub fn export(upstream: &Upstream, target: &Target, nginx: &Nginx) -> Result<Done, ExportError> {
+    check(upstream)?;
+    // A link stays one, and what it leads to is replaced.
+    let file = resolve(&target.file)?;
+    let (old, new, kind) = compose(&file, upstream)?;
+    let mut staged = Staged::write(&file, &new)?;
+    let conf = match kind {
+        Kind::Whole => {
+            nginx.test(&staged.new).map_err(|err| staged.refused(err))?;
+            Some(file.clone())
+        }
+        Kind::Included(context) => {
+            staged.check_alone(nginx, context)?;
+            match &target.conf {
+                Some(conf) => Some(resolve(conf)?),
+                None if target.reload => Some(staged.built_in_conf(nginx)?),
+                None => None,
+            }
+        }
+    };
+    let mut notes = staged.notes.clone();
+    let changed = old.as_deref() != Some(new.as_str());
+    match &conf {
+        // There is nothing to replace, only the whole to be asked about.
+        Some(conf) if !changed && *conf != file => {
+            nginx.test(conf).map_err(|err| staged.refused(err))?;
+        }
+        _ if !changed => {}
+        Some(conf) if *conf != file => staged.commit_included(nginx, conf)?,
+        _ => staged.commit()?,
+    }
+    match conf {
+        Some(conf) if target.reload => nginx
+            .reload(&conf)
+            .map_err(|err| ExportError::NotReloaded { file: file.clone(), conf, err })?,
+        _ => {}
+    }
+    notes.extend(down_note(upstream));
+    Ok(Done { changed, notes })
+}
+
+fn check(upstream: &Upstream) -> Result<(), ExportError> {
+    if upstream.servers.is_empty() {
+        return Err(ExportError::Empty);
+    }
+    for server in &upstream.servers {
+        if let Err((below, above)) = server.weight() {
+            let (server, points) = (server.server.clone(), server.points);
+            return Err(ExportError::NoWeight { server, points, below, above });
+        }
+    }
+    Ok(())
+}
+
+fn down_note(upstream: &Upstream) -> Option<String> {
+    let down: Vec<&str> =
+        upstream.servers.iter().filter(|s| s.down).map(|s| s.server.as_str()).collect();
+    match down.len() {
+        0 => None,
+        all if all == upstream.servers.len() => {
+            Some("Every server is marked down: nginx lets no client in.".to_owned())
+        }
+        _ => {
+            Some(format!("Written as down, so that no new client gets there: {}.", down.join(", ")))
+        }
+    }
+}
+
+/// What a file is to nginx.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A configuration of its own.
+    Whole,
+    /// A part of one.
+    Included(Context),
+}
+
+/// What the file says now, what it is to say, and what it is.
+fn compose(
+    file: &Path,
+    upstream: &Upstream,
+) -> Result<(Option<String>, String, Kind), ExportError> {
+    let old = if file.exists() { Some(sources::read(file)?) } else { None };
+    let Some(text) = old.filter(|text| !text.trim().is_empty()) else {
+        return Ok((None, rewrite::fragment(upstream), Kind::Included(Context::Stream)));
+    };
+    let syntax = |err| SourceError::Syntax { path: file.to_owned(), err };
+    let top = conf::parse(&text).map_err(syntax)?;
+    let has = |name: &str| top.iter().any(|directive| directive.name() == name);
+    let kind = match () {
+        () if has("events") => Kind::Whole,
+        () if has("stream") => Kind::Included(Context::Top),
+        () => Kind::Included(Context::Stream),
+    };
+    let in_stream = top.iter().filter(|d| d.name() == "stream").flat_map(Directive::inner);
+    let blocks: Vec<&Directive> =
+        top.iter().chain(in_stream).filter(|d| d.name() == "upstream").collect();
+    let name_of = |block: &&Directive| block.arguments().join(" ");
+    let Some(block) = blocks.iter().find(|block| name_of(block) == upstream.name) else {
+        let names: Vec<String> = blocks.iter().map(name_of).collect();
+        let there = if names.is_empty() {
+            String::new()
+        } else {
+            format!("; it has: {} (--upstream NAME names one)", names.join(", "))
+        };
+        return Err(ExportError::NoPlace {
+            file: file.to_owned(),
+            name: upstream.name.clone(),
+            there,
+        });
+    };
+    let new = rewrite::in_place(&text, block, upstream).map_err(|refused| ExportError::Line {
+        file: file.to_owned(),
+        line: refused.line,
+        why: refused.why,
+    })?;
+    Ok((Some(text), new, kind))
+}
+
+/// The path without links; of one that does not exist yet, that of its folder.
+fn resolve(path: &Path) -> Result<PathBuf, ExportError> {
+    let error = |err| ExportError::Io { what: "find", path: path.to_owned(), err };
+    match path.canonicalize() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(error)?;
+            let name = path.file_name().ok_or(io::Error::from(io::ErrorKind::InvalidInput));
+            Ok(folder.join(name.map_err(error)?))
+        }
+        found => found.map_err(error),
+    }
+}

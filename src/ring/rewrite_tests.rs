@@ -1,0 +1,105 @@
+use super::*;
+use crate::ring::{KeyForm, ServerName, conf};
+
+fn server(name: &str, points: u32) -> Server {
+    Server::new(ServerName::parse(name).unwrap(), points)
+}
+
+fn upstream(servers: Vec<Server>) -> Upstream {
+    Upstream { servers, ..Upstream::default() }
+}
+
+#[track_caller]
+fn rewritten(text: &str, upstream: &Upstream) -> Result<String, Refused> {
+    let directives = conf::parse(text).unwrap();
+    let mut all = directives.iter().flat_map(|d| std::iter::once(d).chain(d.inner()));
+    in_place(text, all.find(|d| d.name() == "upstream").unwrap(), upstream)
+}
+
+/// What the text says after a rewriting is what was to be said.
+#[track_caller]
+fn reads_back(text: &str, upstream: &Upstream) {
+    let directives = conf::parse(text).unwrap();
+    let mut all = directives.iter().flat_map(|d| std::iter::once(d).chain(d.inner()));
+    let block = all.find(|d| d.name() == "upstream").unwrap();
+    let of = |name: &'static str| block.inner().iter().filter(move |d| d.name() == name);
+    let servers: Vec<Server> = of("server").map(|d| read_server(d.arguments()).unwrap()).collect();
+    assert_eq!(servers, upstream.servers, "{text}");
+    let keys: Vec<KeyForm> = of("hash").map(|d| read_hash(d.arguments()).unwrap()).collect();
+    assert_eq!(keys, [upstream.key], "{text}");
+}
+
+#[test]
+fn a_fragment_says_what_the_upstream_is() {
+    let mut down = server("[::1]:6002", 320);
+    down.down = true;
+    let upstream = upstream(vec![server("127.0.0.1:6000", 160), down]);
+    let text = fragment(&upstream);
+    reads_back(&text, &upstream);
+    assert!(text.contains("\n    server 127.0.0.1:6000 max_fails=3 fail_timeout=30s;\n"), "{text}");
+    let line = "\n    server [::1]:6002 weight=2 max_fails=3 fail_timeout=30s down;\n";
+    assert!(text.contains(line), "{text}");
+}
+
+#[test]
+fn only_what_changes_is_changed() {
+    let text = "\
+events {}
+stream {
+    # Ours.
+    upstream chat_servers {
+        zone chat_servers 64k;
+
+        hash $remote_addr consistent; # by address
+        # The servers.
+        server  127.0.0.1:6000  fail_timeout=30s max_fails=3; # the old one
+        server 127.0.0.1:6002 max_fails=3 fail_timeout=30s;   # to be larger
+        server 127.0.0.1:6004 max_fails=3 fail_timeout=30s;   # to go
+        # The end.
+    }
+    server { listen 8000; proxy_pass chat_servers; }
+}
+";
+    let expected = text.replace("6002 max_fails", "6002 weight=2 max_fails").replace(
+        "        server 127.0.0.1:6004 max_fails=3 fail_timeout=30s;   # to go\n",
+        "        server 127.0.0.1:6006 max_fails=3 fail_timeout=30s;\n",
+    );
+    let upstream = upstream(vec![
+        server("127.0.0.1:6000", 160),
+        server("127.0.0.1:6002", 320),
+        server("127.0.0.1:6006", 160),
+    ]);
+    let new = rewritten(text, &upstream).unwrap();
+    assert_eq!(new, expected);
+    assert_eq!(rewritten(&new, &upstream).unwrap(), new, "a second time changes nothing");
+}
+
+#[test]
+fn a_block_on_one_line_or_without_servers_is_rewritten_too() {
+    let upstream = upstream(vec![server("a:1", 160), server("b:2", 160)]);
+    for text in [
+        "stream { upstream u { server a:1; server c:3 weight=2; } server { listen 1; } }",
+        "stream { upstream u { hash $remote_port; server a:1; } }",
+        "stream {\n  upstream u {\n  }\n}\n",
+        "stream {\n  upstream u {}\n}\n",
+        "upstream u { server b:2;\n server a:1 # x\n down; }",
+        "upstream u {\n\tserver b:2 # x\n; server d:2; # y\n}\n",
+    ] {
+        let new = rewritten(text, &upstream).unwrap();
+        reads_back(&new, &upstream);
+        assert_eq!(conf::parse(text).unwrap().len(), conf::parse(&new).unwrap().len(), "{new}");
+        assert_eq!(text.matches("listen 1").count(), new.matches("listen 1").count(), "{new}");
+    }
+}
+
+#[test]
+fn another_method_or_an_include_is_refused_with_its_line() {
+    let upstream = upstream(vec![server("a:1", 160)]);
+    for (line, why) in [
+        ("least_conn;", Unfit::OtherMethod("least_conn".to_owned())),
+        ("include servers.conf;", Unfit::Directive("include".to_owned())),
+    ] {
+        let text = format!("upstream u {{\n  server a:1;\n  {line}\n}}\n");
+        assert_eq!(rewritten(&text, &upstream), Err(Refused { line: 3, why }));
+    }
+}

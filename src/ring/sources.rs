@@ -1,0 +1,245 @@
+//! The upstreams of a configuration, wherever its `include`s keep them.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::conf::{self, Directive, SyntaxError};
+
+/// Longer than any configuration.
+const MAX_BYTES: u64 = 4 << 20;
+/// Includes within includes.
+const MAX_DEPTH: usize = 16;
+
+/// A directive and the file that it stands in.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The file, as it was named.
+    pub file: PathBuf,
+    /// The directive.
+    pub directive: Directive,
+}
+
+/// Why the upstreams of a file cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It cannot be read.
+    #[error("cannot read {path}: {err}", path = .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        err: io::Error,
+    },
+    /// It is no configuration.
+    #[error("{path}, {err}", path = .path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        err: SyntaxError,
+    },
+    /// Files that include each other.
+    #[error("{file}, line {line}: include within include, {MAX_DEPTH} deep", file = .file.display())]
+    Depth {
+        /// The file.
+        file: PathBuf,
+        /// The line of the `include`.
+        line: usize,
+    },
+    /// A pattern in the name of a folder, say.
+    #[error("{file}, line {line}: cannot follow include {pattern:?}: {why}", file = .file.display())]
+    Include {
+        /// The file.
+        file: PathBuf,
+        /// The line of the `include`.
+        line: usize,
+        /// What is included.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// What a file holds, as text.
+///
+/// # Errors
+/// Where it cannot be read, is not text, or is much too long.
+pub fn read(path: &Path) -> Result<String, SourceError> {
+    let error = |err| SourceError::Read { path: path.to_owned(), err };
+    let mut text = String::new();
+    let file = File::open(path).map_err(error)?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(error)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(error(io::Error::other(format!("longer than {MAX_BYTES} bytes"))));
+    }
+    Ok(text)
+}
+
+/// What a file holds, as directives.
+///
+/// # Errors
+/// Where it cannot be read or is no configuration.
+pub fn parse(path: &Path) -> Result<Vec<Directive>, SourceError> {
+    let text = read(path)?;
+    conf::parse(&text).map_err(|err| SourceError::Syntax { path: path.to_owned(), err })
+}
+
+/// The upstreams of `stream { }` that nginx would know by this file, be it a
+/// whole configuration or what another one includes inside of `stream { }`.
+///
+/// # Errors
+/// Where a file cannot be read or followed.
+pub fn upstreams(path: &Path) -> Result<Vec<Found>, SourceError> {
+    let mut walk = Walk::new(path);
+    let top = walk.file(path, 0)?;
+    let mut found = Vec::new();
+    for item in top {
+        match item.directive.name() {
+            "stream" => found.extend(walk.inner(&item, 0)?),
+            "upstream" => found.push(item),
+            _ => {}
+        }
+    }
+    found.retain(|item| item.directive.name() == "upstream");
+    Ok(found)
+}
+
+/// The directives inside of a directive, those of its includes in their places.
+///
+/// # Errors
+/// Where a file cannot be read or followed.
+pub fn inner(root: &Path, found: &Found) -> Result<Vec<Found>, SourceError> {
+    Walk::new(root).inner(found, 0)
+}
+
+/// Follows includes; relative ones begin in the folder of the first file.
+struct Walk {
+    folder: PathBuf,
+}
+
+impl Walk {
+    fn new(root: &Path) -> Walk {
+        Walk { folder: root.parent().unwrap_or(Path::new("")).to_owned() }
+    }
+
+    fn file(&mut self, path: &Path, depth: usize) -> Result<Vec<Found>, SourceError> {
+        self.expand(path, parse(path)?, depth)
+    }
+
+    fn inner(&mut self, found: &Found, depth: usize) -> Result<Vec<Found>, SourceError> {
+        self.expand(&found.file, found.directive.inner().to_vec(), depth)
+    }
+
+    fn expand(
+        &mut self,
+        file: &Path,
+        directives: Vec<Directive>,
+        depth: usize,
+    ) -> Result<Vec<Found>, SourceError> {
+        let mut all = Vec::new();
+        for directive in directives {
+            if directive.name() != "include" || directive.block.is_some() {
+                all.push(Found { file: file.to_owned(), directive });
+                continue;
+            }
+            if depth == MAX_DEPTH {
+                return Err(SourceError::Depth { file: file.to_owned(), line: directive.line });
+            }
+            let pattern = directive.arguments().join(" ");
+            let included = matching(&self.folder.join(&pattern)).map_err(|why| {
+                let (file, line, pattern) = (file.to_owned(), directive.line, pattern.clone());
+                SourceError::Include { file, line, pattern, why }
+            })?;
+            for path in included {
+                let inner = self.file(&path, depth + 1).map_err(|err| match err {
+                    SourceError::Read { path: unread, err } if unread == path => {
+                        let (file, line) = (file.to_owned(), directive.line);
+                        SourceError::Include {
+                            file,
+                            line,
+                            pattern: pattern.clone(),
+                            why: err.to_string(),
+                        }
+                    }
+                    other => other,
+                })?;
+                all.extend(inner);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The files that a name with `*` and `?` in its last part stands for, sorted
+/// as nginx takes them. A plain name is one file, there or not.
+fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
+    let is_pattern = |text: &str| text.contains(['*', '?', '[']);
+    let (Some(name), Some(folder)) =
+        (pattern.file_name().and_then(|n| n.to_str()), pattern.parent())
+    else {
+        return Err("that is no file's name".to_owned());
+    };
+    if folder.to_str().is_none_or(is_pattern) || name.contains('[') {
+        return Err("only * and ? in the last part of a path are understood".to_owned());
+    }
+    if !is_pattern(name) {
+        return Ok(vec![pattern.to_owned()]);
+    }
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        // To nginx a pattern that fits nothing is nothing.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e.to_string()),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|e| e.to_string())?;
+        let fits =
+            |text: &str| (!text.starts_with('.') || name.starts_with('.')) && fits(name, text);
+        if entry.file_name().to_str().is_some_and(fits) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a name fits a pattern of `*` and `?`.
+fn fits(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), name.chars().collect());
+    // fits[i]: whether the pattern so far fits the first i characters.
+    let mut fits = vec![false; name.len() + 1];
+    fits[0] = true;
+    for &p in &pattern {
+        let mut before = fits[0];
+        fits[0] &= p == '*';
+        for i in 0..name.len() {
+            let now = fits[i + 1];
+            fits[i + 1] =
+                if p == '*' { now || fits[i] } else { before && (p == '?' || p == name[i]) };
+            before = now;
+        }
+    }
+    fits[name.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_fit_as_in_a_shell() {
+        for (pattern, name) in
+            [("*", "a"), ("*.conf", "a.conf"), ("a?c*", "abc"), ("**", ""), ("a*b*", "axxb")]
+        {
+            assert!(fits(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in
+            [("*.conf", "a.conf.bak"), ("?", ""), ("a*b", "ac"), ("ab", "a"), ("", "a")]
+        {
+            assert!(!fits(pattern, name), "{pattern} {name}");
+        }
+    }
+}
