@@ -14,11 +14,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod bench;
 pub mod bus;
 pub mod client;
 pub mod config;
 pub mod model;
+pub mod moment;
 pub mod net;
 pub mod protocol;
 pub mod ring;

@@ -9,7 +9,7 @@
 
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -23,6 +23,8 @@ use super::kept_inputs::Filed;
 use super::outbound::Outbound;
 use super::table::Table;
 use super::{CloseReason, ConnId};
+use crate::address::Address;
+use crate::moment::Moment;
 
 /// A connection's serial: its key and its mio token.
 pub(super) type Serial = NonZeroU64;
@@ -35,7 +37,7 @@ pub(super) struct Connection {
     pub id: ConnId,
     pub stream: TcpStream,
     /// The client, by its proxy's word if that is trusted.
-    pub peer: SocketAddr,
+    pub peer: Address,
     /// A proxy has introduced it.
     pub by_proxy: bool,
     /// The handler was told of it, and so will be of its end.
@@ -48,15 +50,13 @@ pub(super) struct Connection {
     /// What the socket has not taken yet.
     pub outbound: Outbound,
     /// Where its input stands among those that are kept.
-    pub filed: Option<Filed>,
+    pub filed: Option<Box<Filed>>,
     /// Since when the frame at the start of `inbound` is there and not whole.
-    pub frame_since: Option<Instant>,
+    pub frame_since: Option<Moment>,
     /// Bytes of both that count against the memory of all.
     pub counted: usize,
     /// Bytes that the socket has taken since the connection was opened.
     pub accepted: u64,
-    /// What the handler has been told of `accepted`.
-    pub told: u64,
     /// Where a frame ends that alone is over the outbound limit: nothing up to
     /// there counts against it.
     oversized_until: u64,
@@ -74,34 +74,43 @@ pub(super) struct Connection {
     pub blocked: bool,
     /// The poll watches for writability.
     pub write_interest: bool,
+    /// The handler does not know yet how far the socket has come.
+    pub untold: bool,
     /// The handler knows of the half-close.
     pub half_close_told: bool,
     /// The earliest alarm in the heap that is this connection's.
-    pub armed: Option<Instant>,
-    /// `None`: it may be silent for ever.
-    pub idle_timeout: Option<Duration>,
+    pub armed: Option<Moment>,
+    /// In milliseconds; `None`: it may be silent for ever.
+    idle_timeout: Option<NonZeroU32>,
     /// When the last byte came, or when the connection was last resumed.
-    pub quiet_since: Instant,
+    pub quiet_since: Moment,
     /// Since when bytes wait and the socket has taken nothing.
-    pub stalled_since: Option<Instant>,
+    pub stalled_since: Option<Moment>,
     /// When the peer's end was read.
-    pub eof_at: Option<Instant>,
+    pub eof_at: Option<Moment>,
 }
 
 /// How far a connection has come.
 #[derive(Debug)]
 pub(super) enum Phase {
     /// A trusted proxy has connected and has until `deadline` to say for whom.
-    AwaitingHeader { deadline: Instant },
+    AwaitingHeader { deadline: Moment },
     /// Frames come and go.
     Open,
-    /// No more frames; what is queued is written until `deadline`.
-    Finishing { reason: Box<CloseReason>, deadline: Instant },
+    /// No more frames; what is queued is written until its deadline.
+    Finishing(Box<Ending>),
     /// Our side is shut down; what still comes is thrown away, so that no
-    /// reset overtakes our last bytes, until the peer closes or `deadline`.
-    Lingering { reason: Box<CloseReason>, deadline: Instant },
+    /// reset overtakes our last bytes, until the peer closes or its deadline.
+    Lingering(Box<Ending>),
     /// To be freed at the end of the turn.
-    Closing { reason: Box<CloseReason> },
+    Closing(Box<CloseReason>),
+}
+
+/// Why and when a connection ends.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub reason: CloseReason,
+    pub deadline: Instant,
 }
 
 /// What a read came to.
@@ -123,7 +132,7 @@ impl Connection {
         Self {
             id,
             stream,
-            peer,
+            peer: peer.into(),
             by_proxy: false,
             told_open: false,
             phase: Phase::Open,
@@ -135,7 +144,6 @@ impl Connection {
             counted: 0,
             accepted: 0,
             oversized_until: 0,
-            told: 0,
             readable: false,
             undecoded: false,
             paused: false,
@@ -143,10 +151,11 @@ impl Connection {
             dirty: false,
             blocked: false,
             write_interest: false,
+            untold: false,
             half_close_told: false,
             armed: None,
-            idle_timeout: Some(config.idle_timeout),
-            quiet_since: now,
+            idle_timeout: millis(config.idle_timeout),
+            quiet_since: now.into(),
             stalled_since: None,
             eof_at: None,
         }
@@ -173,12 +182,21 @@ impl Connection {
         held as isize - before as isize
     }
 
+    /// How long it may be silent; `None`: for ever.
+    pub(super) fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout.map(|millis| Duration::from_millis(millis.get().into()))
+    }
+
+    pub(super) fn set_idle_timeout(&mut self, timeout: Option<Duration>) {
+        self.idle_timeout = timeout.and_then(millis);
+    }
+
     pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
     }
 
     pub(super) fn is_closing(&self) -> bool {
-        matches!(self.phase, Phase::Closing { .. })
+        matches!(self.phase, Phase::Closing(_))
     }
 
     /// Whether a turn would read this connection's socket if it had something.
@@ -186,8 +204,8 @@ impl Connection {
         match self.phase {
             Phase::AwaitingHeader { .. } => self.eof_at.is_none(),
             Phase::Open => !self.paused && self.eof_at.is_none(),
-            Phase::Lingering { .. } => true,
-            Phase::Finishing { .. } | Phase::Closing { .. } => false,
+            Phase::Lingering(_) => true,
+            Phase::Finishing(_) | Phase::Closing(_) => false,
         }
     }
 
@@ -212,11 +230,11 @@ impl Connection {
         loop {
             match self.stream.read(into) {
                 Ok(0) => {
-                    self.eof_at = Some(now);
+                    self.eof_at = Some(now.into());
                     return ReadOutcome::End;
                 }
                 Ok(n) => {
-                    self.quiet_since = now;
+                    self.quiet_since = now.into();
                     return ReadOutcome::Bytes(n);
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -242,11 +260,12 @@ impl Connection {
     ) -> io::Result<()> {
         let written = self.outbound.write_to(&mut self.stream, pool)?;
         self.accepted += written.bytes as u64;
+        self.untold |= written.bytes > 0;
         self.blocked = written.blocked;
         if !written.blocked {
             self.stalled_since = None;
         } else if written.bytes > 0 || self.stalled_since.is_none() {
-            self.stalled_since = Some(now);
+            self.stalled_since = Some(now.into());
         }
         if self.write_interest != written.blocked {
             let interest = if written.blocked {
@@ -265,6 +284,11 @@ impl Connection {
         self.inbound.clear(pool);
         self.outbound.clear(pool);
     }
+}
+
+/// A time of more than 49 days is that, one of less than a millisecond is one.
+fn millis(time: Duration) -> Option<NonZeroU32> {
+    NonZeroU32::new(u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1))
 }
 
 /// The mio token of a connection: its serial, which is never 0.

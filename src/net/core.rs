@@ -20,7 +20,7 @@ use mio::event::Event;
 
 use super::buffer_pool::BufferPool;
 use super::config::ReactorConfig;
-use super::connection::{Connection, Connections, Phase, ReadOutcome, Serial};
+use super::connection::{Connection, Connections, Ending, Phase, ReadOutcome, Serial};
 use super::kept_inputs::KeptInputs;
 use super::log_budget::LogBudget;
 use super::memory::Unpublished;
@@ -244,7 +244,7 @@ impl Core {
     pub(super) fn finish(&mut self, id: ConnId, reason: CloseReason) {
         let deadline = self.now + self.config.write_timeout;
         let Some(conn) = self.get(id).filter(|c| c.is_open()) else { return };
-        conn.phase = Phase::Finishing { reason: Box::new(reason), deadline };
+        conn.phase = Phase::Finishing(Box::new(Ending { reason, deadline }));
         conn.undecoded = false;
         let mut inbound = conn.inbound.take();
         inbound.clear(&mut self.pool);
@@ -255,7 +255,7 @@ impl Core {
     /// Frees a connection at the end of the turn.
     pub(super) fn close(&mut self, id: ConnId, reason: CloseReason) {
         if let Some(conn) = self.get(id) {
-            conn.phase = Phase::Closing { reason: Box::new(reason) };
+            conn.phase = Phase::Closing(Box::new(reason));
             self.closing.push(id.serial);
         }
     }
@@ -264,8 +264,8 @@ impl Core {
     pub(super) fn close_finished(&mut self, id: ConnId, otherwise: CloseReason) {
         let Some(conn) = self.get(id) else { return };
         let reason = match &conn.phase {
-            Phase::Finishing { reason, .. } | Phase::Lingering { reason, .. } => (**reason).clone(),
-            Phase::AwaitingHeader { .. } | Phase::Open | Phase::Closing { .. } => otherwise,
+            Phase::Finishing(ending) | Phase::Lingering(ending) => ending.reason.clone(),
+            Phase::AwaitingHeader { .. } | Phase::Open | Phase::Closing(_) => otherwise,
         };
         self.close(id, reason);
     }
@@ -277,8 +277,8 @@ impl Core {
         let Some(conn) = self.get(id).filter(|c| c.is_open() && c.paused) else { return };
         conn.paused = false;
         // It was not asked, so it has not been silent.
-        conn.quiet_since = now;
-        conn.frame_since = conn.frame_since.map(|_| now);
+        conn.quiet_since = now.into();
+        conn.frame_since = conn.frame_since.map(|_| now.into());
         if in_no_hurry {
             self.mark_backlogged(id.serial);
         } else {
@@ -289,7 +289,7 @@ impl Core {
 
     pub(super) fn set_idle_timeout(&mut self, id: ConnId, timeout: Option<Duration>) {
         if let Some(conn) = self.get(id) {
-            conn.idle_timeout = timeout;
+            conn.set_idle_timeout(timeout);
             self.arm(id.serial);
         }
     }
@@ -314,8 +314,7 @@ impl Core {
         }
         self.count_buffers(serial);
         let conn = self.connections.get_mut(&serial)?;
-        let news = conn.accepted > conn.told;
-        conn.told = conn.accepted;
+        let news = std::mem::take(&mut conn.untold);
         news.then_some((id, conn.accepted))
     }
 
@@ -325,11 +324,11 @@ impl Core {
         let mut conn = self.connections.remove(&serial)?;
         conn.release(&mut self.pool);
         self.uncount_buffers(conn.counted);
-        self.kept_inputs.refile(serial, conn.filed, None);
+        self.kept_inputs.refile(serial, conn.filed.as_deref().copied(), None);
         if let Err(e) = self.poll.registry().deregister(&mut conn.stream) {
             warn!(target: "reactor", "conn={} cannot be unwatched: err={e}", conn.id);
         }
-        let Phase::Closing { reason } = conn.phase else { return None };
+        let Phase::Closing(reason) = conn.phase else { return None };
         let (id, peer) = (conn.id, conn.peer);
         let told = match *reason {
             CloseReason::ProxyHeader(_) => self.telling.missing_headers.take(self.now),

@@ -23,15 +23,15 @@ impl Core {
     pub(super) fn arm(&mut self, serial: Serial) {
         let Some(conn) = self.connections.get_mut(&serial) else { return };
         let Some((at, _)) = conn.deadline(&self.config, self.now) else { return };
-        if conn.armed.is_some_and(|armed| armed <= at) {
+        if conn.armed.is_some_and(|armed| armed <= at.into()) {
             return;
         }
-        conn.armed = Some(at);
+        conn.armed = Some(at.into());
         self.alarms.push(at, serial);
         if self.alarms.len() > 2 * self.connections.len() + STALE_ALARMS {
             let connections = &self.connections;
             self.alarms.retain(|at, serial| {
-                connections.get(serial).is_some_and(|conn| conn.armed == Some(at))
+                connections.get(serial).is_some_and(|conn| conn.armed == Some(at.into()))
             });
         }
     }
@@ -40,7 +40,7 @@ impl Core {
     pub(super) fn expire(&mut self) {
         while let Some((at, serial)) = self.alarms.pop_due(self.now) {
             let Some(conn) = self.connections.get_mut(&serial) else { continue };
-            if conn.armed != Some(at) {
+            if conn.armed != Some(at.into()) {
                 continue;
             }
             conn.armed = None;
@@ -74,32 +74,33 @@ impl Connection {
         config: &ReactorConfig,
         now: Instant,
     ) -> Option<(Instant, Option<CloseReason>)> {
-        match self.phase {
+        match &self.phase {
             Phase::AwaitingHeader { deadline } => {
-                return Some(self.header_deadline(deadline, config.proxy_header_timeout));
+                return Some(self.header_deadline((*deadline).into(), config.proxy_header_timeout));
             }
-            Phase::Finishing { deadline, .. } | Phase::Lingering { deadline, .. } => {
-                return Some((deadline, None));
+            Phase::Finishing(ending) | Phase::Lingering(ending) => {
+                return Some((ending.deadline, None));
             }
-            Phase::Closing { .. } => return None,
+            Phase::Closing(_) => return None,
             Phase::Open => {}
         }
-        let idle = match self.idle_timeout {
+        let idle = match self.idle_timeout() {
             Some(timeout) if self.wants_bytes() => {
                 // Bytes that wait for their turn are no silence.
                 let busy = self.readable || self.undecoded;
-                let since = if busy { now } else { self.quiet_since };
+                let since = if busy { now } else { self.quiet_since.into() };
                 Some((since + timeout, Some(CloseReason::Idle(timeout))))
             }
             _ => None,
         };
         let unfinished = self.frame_deadline(config.frame_timeout, now);
-        let stalled = self.stalled_since.map(|since| {
+        let stalled = self.stalled_since.map(Instant::from).map(|since| {
             let timeout = config.write_timeout;
             (since + timeout, Some(CloseReason::WriteStalled(timeout)))
         });
         let half_closed = self
             .eof_at
+            .map(Instant::from)
             .map(|at| (at + config.half_close_timeout, Some(CloseReason::HalfCloseExpired)));
         [idle, unfinished, stalled, half_closed].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
@@ -111,7 +112,7 @@ impl Connection {
         timeout: Duration,
         now: Instant,
     ) -> Option<(Instant, Option<CloseReason>)> {
-        let since = self.frame_since.filter(|_| self.wants_bytes())?;
+        let since = self.frame_since.filter(|_| self.wants_bytes())?.into();
         // What has come and waits for its turn is not the peer's delay.
         let busy = self.readable || self.undecoded;
         let since = if busy { now } else { since };

@@ -101,7 +101,7 @@ impl<'a> Io<'a> {
     /// The connection's other end, as [`on_open`](super::Handler::on_open) told.
     #[must_use]
     pub fn peer(&self, conn: ConnId) -> Option<SocketAddr> {
-        self.core.peek(conn).map(|c| c.peer)
+        self.core.peek(conn).map(|c| c.peer.into())
     }
 
     /// Every connection that was opened and is not closed, in no order; those

@@ -73,10 +73,10 @@ impl Core {
         if bytes == 0 {
             conn.frame_since = None;
         }
-        let since = conn.frame_since.unwrap_or(self.now);
+        let since = conn.frame_since.map_or(self.now, Instant::from);
         let filed = (bytes > 0).then_some(Filed { bytes, since });
-        let before = std::mem::replace(&mut conn.filed, filed);
-        self.kept_inputs.refile(serial, before, filed);
+        let before = std::mem::replace(&mut conn.filed, filed.map(Box::new));
+        self.kept_inputs.refile(serial, before.as_deref().copied(), filed);
     }
 
     /// An input has grown, or what is left of it is to be kept. Where memory is
@@ -111,7 +111,8 @@ impl Core {
         self.pool.clear();
         self.publish_buffers();
         let mut missing = bytes.saturating_sub(pooled);
-        let own = self.peek(asking).and_then(|conn| conn.filed).map_or(0, |filed| filed.bytes);
+        let own =
+            self.peek(asking).and_then(|conn| conn.filed.as_deref()).map_or(0, |filed| filed.bytes);
         if missing > self.kept_inputs.bytes - own {
             return false;
         }

@@ -6,7 +6,7 @@
 
 use std::net::Shutdown;
 
-use super::connection::{Phase, ReadOutcome};
+use super::connection::{Ending, Phase, ReadOutcome};
 use super::core::Core;
 use super::{CloseReason, ConnId};
 
@@ -15,14 +15,14 @@ impl Core {
     pub(super) fn linger(&mut self, id: ConnId) {
         let deadline = self.now + self.config.linger_timeout;
         let Some(conn) = self.get(id) else { return };
-        let Phase::Finishing { reason, .. } = &conn.phase else { return };
-        let reason = reason.clone();
+        let Phase::Finishing(ending) = &conn.phase else { return };
+        let reason = ending.reason.clone();
         let shut = conn.stream.shutdown(Shutdown::Write);
         if shut.is_err() || conn.eof_at.is_some() {
-            self.close(id, *reason);
+            self.close(id, reason);
             return;
         }
-        conn.phase = Phase::Lingering { reason, deadline };
+        conn.phase = Phase::Lingering(Box::new(Ending { reason, deadline }));
         self.mark_ready(id.serial);
         self.arm(id.serial);
     }

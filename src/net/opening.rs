@@ -53,7 +53,7 @@ impl Core {
         let of_proxy = trusted.is_some_and(|trusted| trusted.contains(peer.ip()));
         if of_proxy {
             let deadline = self.now + self.config.proxy_header_timeout;
-            connection.phase = Phase::AwaitingHeader { deadline };
+            connection.phase = Phase::AwaitingHeader { deadline: deadline.into() };
         }
         connection.told_open = !of_proxy;
         self.connections.insert(serial, connection);
@@ -75,14 +75,14 @@ impl Core {
         };
         let Some(conn) = self.get(id) else { return Introduction::Refused };
         let proxy = conn.peer;
-        let peer = address.unwrap_or(proxy);
+        let peer = address.unwrap_or(proxy.into());
         debug!(target: "reactor", "conn={id} peer={peer} comes by way of proxy={proxy}");
-        conn.peer = peer;
+        conn.peer = peer.into();
         conn.by_proxy = true;
         conn.told_open = true;
         conn.phase = Phase::Open;
         // The time that the header took is not the client's silence.
-        conn.quiet_since = now;
+        conn.quiet_since = now.into();
         self.arm(id.serial);
         Introduction::Done { peer, consumed }
     }

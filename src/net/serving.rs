@@ -46,7 +46,7 @@ impl<H: Handler> Reactor<H> {
         loop {
             let Some(conn) = self.core.connections.get_mut(&serial) else { return };
             let id = conn.id;
-            if let Phase::Lingering { .. } = conn.phase {
+            if let Phase::Lingering(_) = conn.phase {
                 return self.core.discard(id, &mut self.scratch);
             }
             if !conn.is_heard() || self.core.shutdown_at.is_some() {
@@ -136,7 +136,7 @@ impl<H: Handler> Reactor<H> {
                 conn.undecoded = *stop != Stop::Incomplete && inbound.len() > 0;
                 conn.inbound = inbound;
                 if used > 0 || conn.frame_since.is_none() {
-                    conn.frame_since = Some(now);
+                    conn.frame_since = Some(now.into());
                 }
                 self.core.input_kept(id);
             }

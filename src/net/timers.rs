@@ -9,6 +9,8 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
+use crate::moment::Moment;
+
 /// Keys by the time at which they are due; of equal times the first one set
 /// comes first.
 pub(super) struct Timers<K> {
@@ -17,7 +19,7 @@ pub(super) struct Timers<K> {
 }
 
 struct Entry<K> {
-    at: Instant,
+    at: Moment,
     sequence: u64,
     key: K,
 }
@@ -28,21 +30,21 @@ impl<K> Timers<K> {
     }
 
     pub(super) fn push(&mut self, at: Instant, key: K) {
-        self.heap.push(Entry { at, sequence: self.next_sequence, key });
+        self.heap.push(Entry { at: at.into(), sequence: self.next_sequence, key });
         self.next_sequence += 1;
     }
 
     /// The earliest entry that is due, with the time it was set for.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Instant, K)> {
-        if self.heap.peek()?.at > now {
+        if self.heap.peek()?.at > now.into() {
             return None;
         }
-        self.heap.pop().map(|entry| (entry.at, entry.key))
+        self.heap.pop().map(|entry| (entry.at.into(), entry.key))
     }
 
     /// When the earliest entry is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|entry| entry.at)
+        self.heap.peek().map(|entry| entry.at.into())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -51,7 +53,7 @@ impl<K> Timers<K> {
 
     /// Drops the entries that `keep` does not want.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(Instant, &K) -> bool) {
-        self.heap.retain(|entry| keep(entry.at, &entry.key));
+        self.heap.retain(|entry| keep(entry.at.into(), &entry.key));
     }
 }
 

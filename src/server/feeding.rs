@@ -85,7 +85,7 @@ impl Gateway {
     /// The socket has taken everything up to `offset`.
     pub(super) fn taken(&mut self, conn: ConnId, offset: u64) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        peer.taken_to = offset;
+        peer.taken(offset);
         let Some(feed) = peer.feed.as_mut() else { return };
         let user = feed.identity.user;
         let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
@@ -205,11 +205,9 @@ impl Gateway {
     /// again, all before the session ends.
     pub(super) fn log_out(&mut self, io: &mut Io<'_>, conn: ConnId, reply: Vec<u8>) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        if let Some(session) = &mut peer.session {
-            session.identity = None;
-        }
+        peer.identity = None;
         peer.log_out = LogOut::Draining(reply);
-        peer.asked_at = io.now();
+        peer.asked_at = io.now().into();
         if let Some(feed) = &mut peer.feed {
             let unconfirmed = feed.go_behind();
             self.service.go_behind(feed.identity.user, session_id(conn), unconfirmed);
@@ -251,7 +249,7 @@ impl Gateway {
                 if io.send(conn, &reply).is_none() {
                     debug!(target: "gateway", "conn={conn} closing, a log-out is not answered");
                 }
-                peer.asked_at = io.now();
+                peer.asked_at = io.now().into();
                 self.waits(io, conn);
                 self.watch_login(io, conn);
                 io.resume(conn);

@@ -147,7 +147,7 @@ impl Handler for Gateway {
     fn on_open(&mut self, io: &mut Io<'_>, conn: ConnId, peer: SocketAddr) {
         debug!(target: "gateway", "conn={conn} peer={peer} opened");
         let Some(welcome) = self.admit(io, conn, peer) else { return };
-        self.peers.insert(conn, Peer { welcome, ..Peer::new(conn, peer, io.now()) });
+        self.peers.insert(conn, Peer { welcome, ..Peer::new(peer, io.now()) });
         self.watch_login(io, conn);
         self.waits(io, conn);
         self.finish_if_answered(io, conn);

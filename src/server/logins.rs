@@ -3,6 +3,7 @@
 //!
 //! Thread: its reactor's.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -44,10 +45,11 @@ impl Gateway {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         let claim = granted.identity.claim.number;
         let until = io.now() + FORMER_TIMEOUT;
-        peer.takeover = Some(Box::new(Takeover { session, granted, until }));
-        if peer.revoked.as_ref().is_some_and(|revoked| revoked.claim == claim) {
+        let entering = peer.entering();
+        entering.takeover = Some(Takeover { session, granted, until });
+        if entering.revoked.as_ref().is_some_and(|revoked| revoked.claim == claim) {
             io.close(conn, CloseReason::Handler("taken over while it logged in"));
-        } else if peer.former_ended.take() == Some(claim) {
+        } else if entering.former_ended.take() == Some(claim) {
             self.go_on_with_login(io, conn);
         } else {
             io.set_timer(until, timer_key(conn, Timer::Takeover));
@@ -57,7 +59,7 @@ impl Gateway {
     /// A login has waited for a former session for long enough, or an earlier
     /// one of this connection has.
     pub(super) fn takeover_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let until = self.peers.get(&conn).and_then(|peer| peer.takeover.as_ref().map(|t| t.until));
+        let until = self.peers.get(&conn).and_then(|peer| peer.takeover().map(|t| t.until));
         if until.is_some_and(|until| until <= io.now()) {
             self.go_on_with_login(io, conn);
         }
@@ -67,21 +69,20 @@ impl Gateway {
     pub(super) fn former_ended(&mut self, io: &mut Io<'_>, login: LoginId) {
         let conn = conn_id(login.session);
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        match &peer.takeover {
+        match peer.takeover() {
             Some(takeover) if takeover.granted.identity.claim.number == login.claim => {
                 self.go_on_with_login(io, conn);
             }
             Some(_) => {}
             // Its worker has yet to say that it waits.
-            None => peer.former_ended = Some(login.claim),
+            None => peer.entering().former_ended = Some(login.claim),
         }
     }
 
     /// The former session has ended, or is not waited for any longer.
     pub(super) fn go_on_with_login(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        let Some(takeover) = peer.takeover.take() else { return };
-        let Takeover { session, granted, .. } = *takeover;
+        let Some(Takeover { session, granted, .. }) = peer.take_takeover() else { return };
         let job = Job::FinishLogin { session, granted };
         let Err(Job::FinishLogin { session, granted }) = self.pools.submit(Lane::Database, job)
         else {
@@ -104,13 +105,14 @@ impl Gateway {
         self.lobby.leave(conn.serial);
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         let claim = login.identity.claim.number;
-        if peer.revoked.as_ref().is_some_and(|revoked| revoked.claim == claim) {
+        if peer.revoked().is_some_and(|revoked| revoked.claim == claim) {
             io.close(conn, CloseReason::Handler("taken over while it logged in"));
         }
         let mut feed = Box::new(Feed::new(login.identity, login.acks));
         // Without an end the connection is finishing: the rows stay.
         if let Some(end) = end {
-            peer.answered_to = Some(end);
+            peer.answered_to = NonZeroU64::new(end);
+            peer.answer_taken = false;
             feed.sent_rows(end, login.rows, io.now());
         }
         let full = feed.is_full();
@@ -143,8 +145,8 @@ impl Gateway {
             }
             return;
         };
-        peer.revoked = Some(Box::new(Revoked { claim: login.claim, successor }));
-        let granted = peer.takeover.as_ref().map(|takeover| &takeover.granted.identity);
+        peer.entering().revoked = Some(Revoked { claim: login.claim, successor });
+        let granted = peer.takeover().map(|takeover| &takeover.granted.identity);
         if peer.feed.is_some() || granted.is_some_and(|it| it.claim.number == login.claim) {
             io.close(conn, CloseReason::Handler(reason));
         }
@@ -161,12 +163,14 @@ impl Gateway {
             let end =
                 End { logged_out, then: word_to_successor(&self.service, &mut peer, &identity) };
             self.service.end_session(session, &identity, feed.end(), end);
-        } else if let Some(takeover) = peer.takeover.take() {
+        } else if let Some(takeover) = peer.take_takeover() {
             let granted = takeover.granted;
             let then = word_to_successor(&self.service, &mut peer, &granted.identity);
             let end = End { logged_out: false, then };
             self.service.end_session(session, &granted.identity, Ended::default(), end);
-        } else if let Some(successor) = peer.revoked.and_then(|revoked| revoked.successor) {
+        } else if let Some(successor) =
+            peer.entering.and_then(|entering| entering.revoked?.successor)
+        {
             // The login is with a worker, whose answer finds nobody.
             self.service.tell_when_written(successor);
         }
@@ -192,8 +196,8 @@ impl Gateway {
     /// Closes a connection where nobody has logged in or asked for anything.
     pub(super) fn login_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        let busy = peer.session.is_none() || !matches!(peer.log_out, LogOut::No);
-        let deadline = peer.asked_at + self.login_timeout;
+        let busy = peer.is_away || !matches!(peer.log_out, LogOut::No);
+        let deadline = Instant::from(peer.asked_at) + self.login_timeout;
         if peer.feed.is_some() {
             // Set again by a log-out.
             peer.login_timer = false;
@@ -213,7 +217,8 @@ fn word_to_successor(
     peer: &mut Peer,
     identity: &Identity,
 ) -> Option<Box<dyn FnOnce() + Send>> {
-    let revoked = peer.revoked.take_if(|revoked| revoked.claim == identity.claim.number)?;
+    let revoked = &mut peer.entering.as_mut()?.revoked;
+    let revoked = revoked.take_if(|revoked| revoked.claim == identity.claim.number)?;
     let (service, successor) = (service.clone(), revoked.successor?);
     Some(Box::new(move || service.tell_successor(&successor)))
 }

@@ -37,7 +37,14 @@ pub(super) struct Pace {
     own: Bucket,
     /// What it took of the spare.
     spare: Bucket,
-    pause: Duration,
+    /// In milliseconds.
+    pause: u32,
+}
+
+impl Pace {
+    fn pause(&self) -> Duration {
+        Duration::from_millis(self.pause.into())
+    }
 }
 
 /// A connection has asked too fast.
@@ -72,15 +79,16 @@ impl PaceLimits {
     pub fn take(&mut self, pace: &mut Pace, now: Instant) -> Result<(), TooFast> {
         let Some(own) = &self.own else { return Ok(()) };
         if pace.own.is_full(now) {
-            pace.pause = Duration::ZERO;
+            pace.pause = 0;
         }
         let Err(wait) = pace.own.take(own, now) else { return Ok(()) };
         if self.take_spare(pace, now) {
             return Ok(());
         }
-        let is_news = pace.pause.is_zero();
-        pace.pause = (pace.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-        Err(TooFast { wait, pause: pace.pause, is_news })
+        let is_news = pace.pause == 0;
+        let pause = (pace.pause() * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        pace.pause = pause.as_millis() as u32;
+        Err(TooFast { wait, pause, is_news })
     }
 
     /// Counts what a message has cost beside its request, by its copies: who
@@ -147,7 +155,7 @@ mod tests {
         let (mut pace, now) = (Pace::default(), Instant::now());
         while limits.take(&mut pace, now).is_ok() {}
         assert_eq!(limits.take(&mut pace, now + SECOND), Ok(()));
-        assert_eq!(pace.pause, Duration::ZERO);
+        assert_eq!(pace.pause, 0);
     }
 
     #[test]

@@ -1,24 +1,30 @@
 //! What a reactor's gateway knows of one connection.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::logins::{Revoked, Takeover};
 use super::pace::Pace;
 use super::requests::Pending;
+use crate::address::Address;
+use crate::moment::Moment;
 use crate::net::ConnId;
-use crate::service::{Feed, LoginId, Service, Session, SessionId};
+use crate::service::{Feed, Identity, LoginId, Service, Session, SessionId};
 
 /// One connection's chat state.
 pub(super) struct Peer {
     /// The client's address.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Not so where its address has too many: its first request is refused.
     pub welcome: bool,
     /// How fast it has asked.
     pub pace: Pace,
-    /// `None` while a worker has it.
-    pub session: Option<Box<Session>>,
+    /// Who is logged in, unless a worker has the session.
+    pub identity: Option<Arc<Identity>>,
+    /// A worker has the session.
+    pub is_away: bool,
     /// The request that the worker has.
     pub pending: Option<Box<Pending>>,
     /// While somebody is logged in.
@@ -30,17 +36,13 @@ pub(super) struct Peer {
     pub half_closed: bool,
     /// Its log-out is under way.
     pub log_out: LogOut,
-    /// A login that waits for the end of the session that it takes over.
-    pub takeover: Option<Box<Takeover>>,
-    /// The claim of a login under way here whose former session has ended.
-    pub former_ended: Option<i64>,
-    /// A login that was taken over elsewhere, answered here or not.
-    pub revoked: Option<Box<Revoked>>,
+    /// What is rare about its logins.
+    pub entering: Option<Box<Entering>>,
     /// Where the login's answer ends in the outgoing stream, until a frame
     /// shows that its client has it.
-    pub answered_to: Option<u64>,
-    /// How much of the outgoing stream the socket has taken.
-    pub taken_to: u64,
+    pub answered_to: Option<NonZeroU64>,
+    /// The socket has taken that answer.
+    pub answer_taken: bool,
     /// A timer will look whether it has logged in.
     pub login_timer: bool,
     /// A timer will look whether its pushes are confirmed.
@@ -48,31 +50,29 @@ pub(super) struct Peer {
     /// A timer will look whether its request is answered.
     pub request_timer: bool,
     /// When it last asked for something.
-    pub asked_at: Instant,
+    pub asked_at: Moment,
 }
 
 impl Peer {
-    pub fn new(conn: ConnId, address: SocketAddr, now: Instant) -> Peer {
-        let session = Session { id: session_id(conn), peer: address, identity: None };
+    pub fn new(address: SocketAddr, now: Instant) -> Peer {
         Peer {
-            address,
+            address: address.into(),
             welcome: true,
             pace: Pace::default(),
-            session: Some(Box::new(session)),
+            identity: None,
+            is_away: false,
             pending: None,
             feed: None,
             awaiting: 0,
             half_closed: false,
             log_out: LogOut::No,
-            takeover: None,
-            former_ended: None,
-            revoked: None,
+            entering: None,
             answered_to: None,
-            taken_to: 0,
+            answer_taken: false,
             login_timer: false,
             confirm_timer: false,
             request_timer: false,
-            asked_at: now,
+            asked_at: now.into(),
         }
     }
 
@@ -80,12 +80,53 @@ impl Peer {
     /// new token, and the former ones end. A frame that came before the socket
     /// had taken that answer proves nothing.
     pub fn token_arrived(&mut self, service: &Service) {
-        if let (Some(feed), Some(end)) = (&self.feed, self.answered_to)
-            && self.taken_to >= end
+        if let Some(feed) = &self.feed
+            && std::mem::take(&mut self.answer_taken)
         {
-            self.answered_to = None;
             service.token_arrived(&feed.identity);
         }
+    }
+
+    /// The socket has taken everything up to `offset`.
+    pub fn taken(&mut self, offset: u64) {
+        if self.answered_to.take_if(|end| end.get() <= offset).is_some() {
+            self.answer_taken = true;
+        }
+    }
+
+    /// What is rare about its logins, to be changed.
+    pub fn entering(&mut self) -> &mut Entering {
+        self.entering.get_or_insert_default()
+    }
+
+    /// A login that was taken over elsewhere, answered here or not.
+    pub fn revoked(&self) -> Option<&Revoked> {
+        self.entering.as_ref()?.revoked.as_ref()
+    }
+
+    /// A login that waits for the end of the session that it takes over.
+    pub fn takeover(&self) -> Option<&Takeover> {
+        self.entering.as_ref()?.takeover.as_ref()
+    }
+
+    /// The same, to go on with.
+    pub fn take_takeover(&mut self) -> Option<Takeover> {
+        self.entering.as_mut()?.takeover.take()
+    }
+
+    /// Lends the session to a handler; `None`: a worker has it.
+    pub fn take_session(&mut self, conn: ConnId) -> Option<Session> {
+        if std::mem::replace(&mut self.is_away, true) {
+            return None;
+        }
+        let identity = self.identity.take();
+        Some(Session { id: session_id(conn), peer: self.address.into(), identity })
+    }
+
+    /// Takes the session back.
+    pub fn put_session(&mut self, session: Session) {
+        self.is_away = false;
+        self.identity = session.identity;
     }
 
     /// The feed, while it may be pushed to.
@@ -96,13 +137,24 @@ impl Peer {
     /// Whether its next request may come: none is with a pool, no log-out is
     /// under way.
     pub fn takes_requests(&self) -> bool {
-        self.session.is_some() && matches!(self.log_out, LogOut::No)
+        !self.is_away && matches!(self.log_out, LogOut::No)
     }
 
     /// Whether nothing is under way that will still be answered.
     pub fn is_answered(&self) -> bool {
         self.takes_requests() && self.awaiting <= 0
     }
+}
+
+/// Logins of a connection that meet others of the same user.
+#[derive(Default)]
+pub(super) struct Entering {
+    /// A login that waits for the end of the session that it takes over.
+    pub takeover: Option<Takeover>,
+    /// The claim of a login under way here whose former session has ended.
+    pub former_ended: Option<i64>,
+    /// A login that was taken over elsewhere, answered here or not.
+    pub revoked: Option<Revoked>,
 }
 
 /// How far a log-out has come; each step holds the reply.

@@ -30,23 +30,25 @@ impl Gateway {
     pub(super) fn request(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8]) -> Flow {
         let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
         peer.token_arrived(&self.service);
-        let Some(mut session) = peer.session.take() else { return Flow::Pause };
+        let Some(mut session) = peer.take_session(conn) else { return Flow::Pause };
         if !peer.welcome {
-            peer.session = Some(session);
+            peer.put_session(session);
             return self.refuse_unwelcome(io, conn, payload);
         }
         let too_fast = self.pace.take(&mut peer.pace, io.now()).err();
         if let Some(too_fast) = &too_fast
             && !self.service.is_acknowledgement(payload)
         {
-            peer.session = Some(session);
+            peer.put_session(session);
             return self.refuse_too_fast(io, conn, payload, too_fast);
         }
-        peer.asked_at = io.now();
-        peer.former_ended = None;
+        peer.asked_at = io.now().into();
+        if let Some(entering) = &mut peer.entering {
+            entering.former_ended = None;
+        }
         let lane = match self.service.handle(&mut session, payload, Place::Reactor) {
             Handled::Done(effects) => {
-                peer.session = Some(session);
+                peer.put_session(session);
                 let flow = self.apply(io, conn, effects);
                 let Some(too_fast) = too_fast else { return flow };
                 return self.pause(io, conn, &too_fast);
@@ -54,6 +56,7 @@ impl Gateway {
             Handled::Later(lane) => lane,
         };
         let payload: Arc<[u8]> = payload.into();
+        let session = Box::new(session);
         let job = Job::Request { session, payload: payload.clone(), submitted: Instant::now() };
         let Err(Job::Request { session, payload, .. }) = self.pools.submit(lane, job) else {
             peer.pending = Some(Box::new(Pending { payload, given_up: false }));
@@ -61,7 +64,7 @@ impl Gateway {
             self.watch_request(io, conn);
             return Flow::Pause;
         };
-        peer.session = Some(session);
+        peer.put_session(*session);
         let refusal = self.pools.refusal(lane);
         let effects = self.service.refuse(&payload, &refusal);
         self.apply(io, conn, effects)
@@ -95,7 +98,7 @@ impl Gateway {
             self.done_late(conn, session, effects);
             io.resume(conn);
         } else {
-            peer.session = Some(session);
+            peer.put_session(*session);
             if self.apply(io, conn, effects) == Flow::Continue {
                 io.resume(conn);
             }
@@ -113,7 +116,7 @@ impl Gateway {
         }
         self.undo(&session, effects.change);
         if let Some(peer) = self.peers.get_mut(&conn) {
-            peer.session = Some(session);
+            peer.put_session(*session);
             peer.awaiting += effects.awaiting;
         }
     }
@@ -135,7 +138,7 @@ impl Gateway {
         if !is_pending && matches!(peer.log_out, LogOut::No) {
             return;
         }
-        let due = peer.asked_at + REQUEST_TIMEOUT;
+        let due = Instant::from(peer.asked_at) + REQUEST_TIMEOUT;
         if due > io.now() {
             peer.request_timer = true;
             io.set_timer(due, timer_key(conn, Timer::Request));

@@ -38,8 +38,8 @@ pub struct Feed {
     /// Whether the client confirms.
     acks: bool,
     phase: Phase,
-    /// In the order in which they were sent.
-    unconfirmed: VecDeque<Unconfirmed>,
+    /// In the order in which they were sent; there while there are some.
+    unconfirmed: Option<Box<Flight>>,
     /// How many messages were sent since the login.
     sent: u64,
     /// Where the last of them ends in the outgoing stream.
@@ -63,6 +63,9 @@ enum Phase {
     /// says when that is committed.
     CaughtUp,
 }
+
+/// What was sent and is not confirmed.
+type Flight = VecDeque<Unconfirmed>;
 
 #[derive(Debug)]
 struct Unconfirmed {
@@ -105,7 +108,7 @@ impl Feed {
             identity,
             acks,
             phase: Phase::Behind,
-            unconfirmed: VecDeque::new(),
+            unconfirmed: None,
             sent: 0,
             queued_to: 0,
             taken_to: 0,
@@ -136,21 +139,26 @@ impl Feed {
         self.sent += 1;
         self.queued_to = end;
         let mark = if self.acks { self.sent } else { end };
-        if self.unconfirmed.capacity() == 0 {
-            self.unconfirmed = spare();
-        }
-        self.unconfirmed.push_back(Unconfirmed { mark, sent_at: now, what });
+        self.unconfirmed.get_or_insert_with(spare).push_back(Unconfirmed {
+            mark,
+            sent_at: now,
+            what,
+        });
     }
 
     /// When the oldest live push that waits for its confirmation was sent.
     pub fn waiting_since(&self) -> Option<Instant> {
         let waits = |sent: &&Unconfirmed| matches!(sent.what, Sent::Copy(_));
-        self.unconfirmed.iter().find(waits).map(|sent| sent.sent_at)
+        self.in_flight().find(waits).map(|sent| sent.sent_at)
+    }
+
+    fn in_flight(&self) -> impl Iterator<Item = &Unconfirmed> {
+        self.unconfirmed.iter().flat_map(|flight| flight.iter())
     }
 
     /// Whether so much is unconfirmed that the session must be behind.
     pub fn is_full(&self) -> bool {
-        self.unconfirmed.len() >= MOST_UNCONFIRMED
+        self.unconfirmed_count() >= MOST_UNCONFIRMED
     }
 
     /// Whether the session has to leave the live path for that.
@@ -175,16 +183,16 @@ impl Feed {
 
     /// How many messages were sent and are not confirmed.
     pub fn unconfirmed_count(&self) -> usize {
-        self.unconfirmed.len()
+        self.unconfirmed.as_ref().map_or(0, |flight| flight.len())
     }
 
     fn confirmed_to(&mut self, mark: u64) -> Vec<MessageCopy> {
-        if self.unconfirmed.front().is_none_or(|first| first.mark > mark) {
-            return Vec::new();
-        }
-        let mut delivered = Vec::with_capacity(self.unconfirmed.len());
-        while self.unconfirmed.front().is_some_and(|first| first.mark <= mark) {
-            let Some(first) = self.unconfirmed.pop_front() else { break };
+        let is_confirmed = |sent: &Unconfirmed| sent.mark <= mark;
+        let some = self.unconfirmed.take_if(|flight| flight.front().is_some_and(is_confirmed));
+        let Some(mut flight) = some else { return Vec::new() };
+        let mut delivered = Vec::with_capacity(flight.len());
+        while flight.front().is_some_and(is_confirmed) {
+            let Some(first) = flight.pop_front() else { break };
             match first.what {
                 Sent::Row(row) => self.delete_row(row),
                 Sent::Stored(Key { sender, mid }) => {
@@ -194,9 +202,11 @@ impl Feed {
                 Sent::Copy(copy) => delivered.push(copy),
             }
         }
-        if self.unconfirmed.is_empty() {
+        if flight.is_empty() {
             // An idle session holds no memory for what it once had in flight.
-            put_by(std::mem::take(&mut self.unconfirmed));
+            put_by(flight);
+        } else {
+            self.unconfirmed = Some(flight);
         }
         delivered
     }
@@ -239,7 +249,7 @@ impl Feed {
         }
         self.phase = Phase::Behind;
         let mut to_store = Vec::new();
-        for unconfirmed in &mut self.unconfirmed {
+        for unconfirmed in self.unconfirmed.iter_mut().flat_map(|flight| flight.iter_mut()) {
             let Sent::Copy(copy) = &unconfirmed.what else { continue };
             let stored = Sent::Stored(Key::of(copy));
             if let Sent::Copy(copy) = std::mem::replace(&mut unconfirmed.what, stored) {
@@ -261,7 +271,7 @@ impl Feed {
         }
         self.phase = Phase::Reading;
         let mut pushed = Pushed::default();
-        for sent in &self.unconfirmed {
+        for sent in self.in_flight() {
             match &sent.what {
                 Sent::Row(row) => pushed.insert_row(*row),
                 Sent::Stored(key) => pushed.insert_message(key.sender, key.mid.clone()),
@@ -311,17 +321,18 @@ impl Feed {
     /// Whether a log-out may end the session: nothing that is yet to come
     /// would confirm anything.
     pub fn may_end(&self) -> bool {
-        self.acks || self.unconfirmed.is_empty()
+        self.acks || self.unconfirmed.is_none()
     }
 
     /// The session has ended: copies that are not confirmed and not in the
     /// table, in order, and the deletions that are still to be made.
     pub fn end(self) -> Ended {
-        let copies =
-            self.unconfirmed.into_iter().filter_map(|unconfirmed| match unconfirmed.what {
+        let copies = self.unconfirmed.into_iter().flat_map(|flight| *flight).filter_map(|sent| {
+            match sent.what {
                 Sent::Copy(copy) => Some(copy),
                 Sent::Stored(_) | Sent::Row(_) => None,
-            });
+            }
+        });
         Ended { unconfirmed: copies.collect(), deletions: self.to_delete.to_vec() }
     }
 }
@@ -336,18 +347,18 @@ fn rows_of(deletion: &OfflineOp) -> usize {
 thread_local! {
     /// Empty queues of sessions that have nothing in flight, for those that
     /// will have: most have something only for a moment.
-    static SPARE: RefCell<Vec<VecDeque<Unconfirmed>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Vec<Box<Flight>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// So many empty queues are kept, each no longer than this.
 const MOST_SPARE: usize = 256;
 const LONGEST_SPARE: usize = 64;
 
-fn spare() -> VecDeque<Unconfirmed> {
+fn spare() -> Box<Flight> {
     SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
-fn put_by(queue: VecDeque<Unconfirmed>) {
+fn put_by(queue: Box<Flight>) {
     SPARE.with_borrow_mut(|spare| {
         if spare.len() < MOST_SPARE && queue.capacity() <= LONGEST_SPARE {
             spare.push(queue);

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
+use crate::moment::Moment;
+
 /// How many at once, and how soon one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -38,10 +40,14 @@ impl Rate {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bucket {
     /// When everything that was taken has come back.
-    full_at: Option<Instant>,
+    full_at: Option<Moment>,
 }
 
 impl Bucket {
+    fn full_at(&self) -> Option<Instant> {
+        self.full_at.map(Instant::from)
+    }
+
     /// Takes one.
     ///
     /// # Errors
@@ -57,7 +63,7 @@ impl Bucket {
     /// # Errors
     /// None is left; how long until one is.
     pub fn look(&self, rate: &Rate, now: Instant) -> Result<(), Duration> {
-        let owed = self.full_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        let owed = self.full_at().map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
         match owed.checked_sub(rate.tolerance()) {
             None | Some(Duration::ZERO) => Ok(()),
             Some(wait) => Err(wait),
@@ -69,34 +75,35 @@ impl Bucket {
     pub fn charge(&mut self, rate: &Rate, now: Instant) {
         self.owe(rate, now);
         let emptiest = now + rate.tolerance() + rate.interval;
-        self.full_at = self.full_at.map(|at| at.min(emptiest));
+        self.full_at = self.full_at.map(|at| at.min(emptiest.into()));
     }
 
     /// Takes one, and where none is left it is owed: who bounds how often
     /// bounds how long there are none.
     pub fn owe(&mut self, rate: &Rate, now: Instant) {
-        let base = self.full_at.map_or(now, |at| at.max(now));
-        self.full_at = Some(base + rate.interval);
+        let base = self.full_at().map_or(now, |at| at.max(now));
+        self.full_at = Some((base + rate.interval).into());
     }
 
     /// How many have been taken and not come back; one that is on its way
     /// counts.
     #[must_use]
     pub fn taken(&self, rate: &Rate, now: Instant) -> u32 {
-        let owed = self.full_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        let owed = self.full_at().map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
         let interval = rate.interval.as_nanos().max(1);
         u32::try_from(owed.as_nanos().div_ceil(interval)).unwrap_or(u32::MAX)
     }
 
     /// Gives back one that was taken.
     pub fn give_back(&mut self, rate: &Rate) {
-        self.full_at = self.full_at.and_then(|at| at.checked_sub(rate.interval));
+        let full_at = self.full_at().and_then(|at| at.checked_sub(rate.interval));
+        self.full_at = full_at.map(Moment::from);
     }
 
     /// Whether everything has come back.
     #[must_use]
     pub fn is_full(&self, now: Instant) -> bool {
-        self.full_at.is_none_or(|at| at <= now)
+        self.full_at.is_none_or(|at| at <= now.into())
     }
 }
 
@@ -123,7 +130,7 @@ pub trait Fading: Default {
 
 impl Fading for Bucket {
     fn fades_at(&self) -> Option<Instant> {
-        self.full_at
+        self.full_at()
     }
 }
 

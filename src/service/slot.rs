@@ -26,6 +26,7 @@ use super::boxed_queue::BoxedQueue;
 use super::message::{Message, MessageCopy};
 use super::session::{SessionId, Way};
 use crate::model::ServerId;
+use crate::moment::Moment;
 
 /// How long a located server is remembered. A wrong guess bounces back.
 const LOCATION_TTL: Duration = Duration::from_secs(3);
@@ -49,12 +50,10 @@ pub struct LocalSession {
 }
 
 /// Where the user was last located.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Location {
-    #[default]
-    Unknown,
     /// On this server of the cluster, as seen then.
-    At(Box<(ServerId, Instant)>),
+    At(ServerId, Instant),
     /// Nowhere else; holds only until the held copies are routed.
     Nowhere,
 }
@@ -103,12 +102,12 @@ pub struct Slot {
     /// The session has read everything but what is with the writer: new
     /// copies are held until that is read too. Without this a recipient of
     /// steady traffic would never leave the stored path.
-    catching_up: Option<Instant>,
+    catching_up: Option<Moment>,
     /// The session has taken over from logins on these servers, which may still
     /// leave messages that come before all others: new copies are held. Empty
     /// once all of them have ended.
     taking_over: Option<ThinVec<ServerId>>,
-    location: Location,
+    location: Option<Box<Location>>,
     hold: Option<Box<Hold>>,
 }
 
@@ -224,13 +223,15 @@ impl Slot {
         if self.session.is_some() || !routing.has_peers {
             return Ok(self.store(copy));
         }
-        Ok(match &self.location {
-            Location::At(at) if routing.now.duration_since(at.1) < LOCATION_TTL => {
-                let server = at.0.clone();
+        Ok(match self.location.as_deref() {
+            Some(Location::At(server, since))
+                if routing.now.duration_since(*since) < LOCATION_TTL =>
+            {
+                let server = server.clone();
                 self.hand_over(server, copy, routing)
             }
-            Location::Nowhere => self.store(copy),
-            Location::At(..) | Location::Unknown => {
+            Some(Location::Nowhere) => self.store(copy),
+            Some(Location::At(..)) | None => {
                 self.hold().queue.push_front(copy);
                 Next::Locate
             }
@@ -271,15 +272,15 @@ impl Slot {
 
     /// Remembers where the user is, as the bus says; `None`: nowhere else.
     pub fn located(&mut self, server: Option<ServerId>, now: Instant) {
-        self.location = match server {
-            Some(server) => Location::At(Box::new((server, now))),
+        self.location = Some(Box::new(match server {
+            Some(server) => Location::At(server, now),
             None => Location::Nowhere,
-        };
+        }));
     }
 
     /// Forgets where the user was.
     pub fn forget_location(&mut self) {
-        self.location = Location::Unknown;
+        self.location = None;
     }
 
     /// Lets go of one hold. Whether the caller now routes what lined up.
@@ -321,8 +322,8 @@ impl Slot {
         }
         let Some(copy) = hold.queue.pop_front() else {
             self.hold = None;
-            if matches!(self.location, Location::Nowhere) {
-                self.location = Location::Unknown;
+            if matches!(self.location.as_deref(), Some(Location::Nowhere)) {
+                self.location = None;
             }
             return None;
         };
@@ -387,9 +388,9 @@ impl Slot {
             && self.handed.is_empty()
             && self.posted == 0
             && self.hold.is_none()
-            && match &self.location {
-                Location::At(at) => now.duration_since(at.1) >= LOCATION_TTL,
-                Location::Unknown | Location::Nowhere => true,
+            && match self.location.as_deref() {
+                Some(Location::At(_, since)) => now.duration_since(*since) >= LOCATION_TTL,
+                Some(Location::Nowhere) | None => true,
             }
     }
 }

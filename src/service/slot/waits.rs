@@ -25,7 +25,7 @@ impl Slot {
             }
             Some(here) if here.nudges == nudges => {
                 if self.catching_up.is_none() {
-                    self.catching_up = Some(Instant::now());
+                    self.catching_up = Some(Instant::now().into());
                     self.hold();
                 }
                 (GoLive::Wait, false)
@@ -36,7 +36,7 @@ impl Slot {
 
     /// Whether copies have waited too long for a session to catch up.
     pub fn is_catch_up_overdue(&self, now: Instant) -> bool {
-        self.catching_up.is_some_and(|since| now.duration_since(since) >= CATCH_UP_TIME)
+        self.catching_up.is_some_and(|since| now.duration_since(since.into()) >= CATCH_UP_TIME)
     }
 
     /// The session is live, or over, or is not waited for any more. Whether
