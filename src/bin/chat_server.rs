@@ -10,11 +10,6 @@ use cluster_chat::config::Config;
 use cluster_chat::server::{Server, panic};
 use log::warn;
 
-/// What the system's takes for a message's three allocations is a tenth of the
-/// whole.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let config = Config::parse();
     env_logger::Builder::new().parse_filters(&config.log).format_timestamp_millis().init();
