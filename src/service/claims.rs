@@ -4,7 +4,7 @@
 //! Thread: "claims" runs [`run`]; it is the only one that asks the database
 //! for this, every [`BEAT_EVERY`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -132,6 +132,21 @@ struct Watch<'a> {
 #[derive(Default)]
 struct Suspects(HashMap<(UserId, i64), Instant>);
 
+/// Claims by their users' numbers, to be searched: lists of all who are online
+/// are large, and sets of them several times as large.
+fn sorted(mut claims: Vec<(UserId, i64)>) -> Vec<(UserId, i64)> {
+    claims.sort_unstable();
+    claims
+}
+
+/// Which of these sorted claims are not among the others.
+fn missing(
+    claims: &[(UserId, i64)],
+    others: &[(UserId, i64)],
+) -> impl Iterator<Item = (UserId, i64)> {
+    claims.iter().copied().filter(|claim| others.binary_search(claim).is_err())
+}
+
 impl Suspects {
     /// Which of what was found now has been found for long enough.
     fn confirm(&mut self, found: impl Iterator<Item = (UserId, i64)>) -> Vec<(UserId, i64)> {
@@ -196,8 +211,8 @@ impl<'a> Watch<'a> {
         let epoch = random_positive();
         service.store.start_server(service.server_id(), epoch)?;
         service.epoch.store(epoch, Ordering::Release);
-        for (user, session) in service.registry.sessions() {
-            service.close_claim(user, session.claim, "this server was declared dead", None);
+        for (user, claim) in service.registry.claims() {
+            service.close_claim(user, claim, "this server was declared dead", None);
         }
         Ok(())
     }
@@ -335,24 +350,15 @@ impl<'a> Watch<'a> {
     fn audit(&mut self) -> Result<()> {
         let service = self.service;
         let epoch = service.epoch();
-        let held: HashSet<(UserId, i64)> = service
-            .store
-            .claims_of(service.server_id(), epoch)?
-            .into_iter()
-            .map(|held| (held.user, held.number))
-            .collect();
-        let here: HashSet<(UserId, i64)> = service
-            .registry
-            .sessions()
-            .into_iter()
-            .map(|(user, session)| (user, session.claim))
-            .collect();
-        for (user, number) in self.suspect_claims.confirm(held.difference(&here).copied()) {
+        let held = service.store.claims_of(service.server_id(), epoch)?;
+        let held = sorted(held.into_iter().map(|held| (held.user, held.number)).collect());
+        let here = sorted(service.registry.claims());
+        for (user, number) in self.suspect_claims.confirm(missing(&held, &here)) {
             info!(target: "claims", "user={user} freeing a stray claim");
             let claim = Claim { server: service.server_id().clone(), epoch, number };
             service.releaser.release(Release { user, claim, token: None, then: None });
         }
-        for (user, number) in self.suspect_sessions.confirm(here.difference(&held).copied()) {
+        for (user, number) in self.suspect_sessions.confirm(missing(&here, &held)) {
             warn!(target: "claims", "user={user} its claim is gone, ending the session");
             service.close_claim(user, number, "its claim is gone", None);
         }
