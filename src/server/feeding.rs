@@ -27,7 +27,7 @@ impl Gateway {
         let takes = |feed: &Feed| feed.identity.user == user && feed.takes_copies();
         let peer = self.peers.get_mut(&conn).filter(|peer| matches!(peer.log_out, LogOut::No));
         let Some((feed, confirm_timer)) = peer.and_then(|peer| {
-            let feed = peer.feed.as_deref_mut().filter(|feed| takes(feed))?;
+            let feed = peer.feed.as_mut().filter(|feed| takes(feed))?;
             Some((feed, &mut peer.confirm_timer))
         }) else {
             return self.service.not_pushed(copy, way);

@@ -108,7 +108,7 @@ impl Gateway {
         if peer.revoked().is_some_and(|revoked| revoked.claim == claim) {
             io.close(conn, CloseReason::Handler("taken over while it logged in"));
         }
-        let mut feed = Box::new(Feed::new(login.identity, login.acks));
+        let mut feed = Feed::new(login.identity, login.acks);
         // Without an end the connection is finishing: the rows stay.
         if let Some(end) = end {
             peer.answered_to = NonZeroU64::new(end);

@@ -28,7 +28,7 @@ pub(super) struct Peer {
     /// The request that the worker has.
     pub pending: Option<Box<Pending>>,
     /// While somebody is logged in.
-    pub feed: Option<Box<Feed>>,
+    pub feed: Option<Feed>,
     /// Messages sent and not yet settled. Can be below 0 for a moment, when a
     /// worker's message is settled before the worker reports back.
     pub awaiting: i32,
@@ -131,7 +131,7 @@ impl Peer {
 
     /// The feed, while it may be pushed to.
     pub fn open_feed(&mut self) -> Option<&mut Feed> {
-        self.feed.as_deref_mut().filter(|_| matches!(self.log_out, LogOut::No))
+        self.feed.as_mut().filter(|_| matches!(self.log_out, LogOut::No))
     }
 
     /// Whether its next request may come: none is with a pool, no log-out is

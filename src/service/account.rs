@@ -1,7 +1,6 @@
 //! Register, log in, and the end of a session.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use log::error;
@@ -23,7 +22,7 @@ use crate::protocol::{Errno, MsgId, Refusal, Request};
 /// Who somebody has proved to be.
 pub(super) struct Proved {
     pub user: UserId,
-    pub name: Arc<str>,
+    pub name: Box<str>,
     /// The token that was the proof, if one was.
     pub token: Option<TokenHash>,
 }

@@ -54,7 +54,7 @@ pub struct Identity {
     /// The user's number.
     pub user: UserId,
     /// The user's name, put on every message sent.
-    pub name: Arc<str>,
+    pub name: Box<str>,
     /// What holds the user's login.
     pub claim: Claim,
     /// The token that this login made.

@@ -14,9 +14,10 @@ use crate::model::{
     OfflineKey, OfflineOp, OfflinePage, OfflineRow, OfflineSize, Pushed, StoreError, UserId,
 };
 
-/// Rows of one insertion, largest first; 1 is among them, so that any number
-/// can be put together.
-const STATEMENT_ROWS: [usize; 3] = [128, 16, 1];
+/// Rows of one insertion, largest first: any number up to the largest is put
+/// together from each of them once at most. A round trip costs as much as some
+/// ten rows.
+const STATEMENT_ROWS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
 
 /// Larger statements are no faster, and others wait behind them.
 const MAX_STATEMENT_BYTES: usize = 1 << 20;
@@ -84,7 +85,7 @@ fn insert(db: &mut DbConn, mut rows: &[NewRow<'_>], together: Together) -> Attem
     // `id = id`: MariaDB then goes on counting from the row that it found, and
     // the statement's next rows are taken for duplicates of rows that others
     // have just inserted under those ids. They are lost without a word.
-    static SQL: LazyLock<[String; 3]> = LazyLock::new(|| {
+    static SQL: LazyLock<[String; STATEMENT_ROWS.len()]> = LazyLock::new(|| {
         STATEMENT_ROWS.map(|count| {
             format!(
                 "INSERT INTO OfflineMessage (userid, sender, mid, message) VALUES {} \

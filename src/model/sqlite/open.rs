@@ -14,6 +14,9 @@ use crate::model::StoreError;
 /// For a person's tool that holds the file for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Pages that each connection keeps for itself.
+const CACHE_KIB: i32 = 256;
+
 /// Statements that a connection keeps prepared: more than all there are.
 const PREPARED_STATEMENTS: usize = 64;
 
@@ -66,6 +69,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
         // FULL: what was answered as stored survives a power failure.
         conn.pragma_update(None, "synchronous", "FULL")?;
         conn.pragma_update(None, "foreign_keys", true)?;
+        // The system has the file's pages in memory, too.
+        conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
         conn.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
         Ok(conn)
     };
