@@ -1,12 +1,16 @@
 //! What the server is told: defaults, then the environment (`CHAT_*`), then
 //! flags; checked once, here.
 
+mod urls;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::{ArgPredicate, BoolishValueParser};
 
+pub use self::urls::{Database, NO_DATABASE, RedisUrl};
 use crate::model::{Limit, Limits, OfflineSize};
 use crate::net::TrustedProxies;
 
@@ -17,11 +21,23 @@ use crate::net::TrustedProxies;
 #[command(name = "ChatServer", version, max_term_width = 100)]
 pub struct Config {
     /// Address to listen on
-    #[arg(value_name = "IP")]
+    #[arg(
+        value_name = "IP",
+        required = false,
+        required_unless_present = "import_from",
+        conflicts_with = "import_from",
+        default_value_if("import_from", ArgPredicate::IsPresent, "127.0.0.1")
+    )]
     pub ip: IpAddr,
 
     /// Port to listen on; 0 lets the system choose one
-    #[arg(value_name = "PORT")]
+    #[arg(
+        value_name = "PORT",
+        required = false,
+        required_unless_present = "import_from",
+        conflicts_with = "import_from",
+        default_value_if("import_from", ArgPredicate::IsPresent, "0")
+    )]
     pub port: u16,
 
     /// Sub-reactor threads [default: the number of cores]
@@ -107,7 +123,7 @@ pub struct Config {
 
     /// Expect of every connection from --trusted-proxies that it begins with a
     /// PROXY header, version 1 or 2, which names the client
-    #[arg(long, env = "CHAT_PROXY_PROTOCOL", value_parser = clap::builder::BoolishValueParser::new())]
+    #[arg(long, env = "CHAT_PROXY_PROTOCOL", value_parser = BoolishValueParser::new())]
     pub proxy_protocol: bool,
 
     /// With --proxy-protocol: addresses and networks of the proxies, with commas
@@ -205,70 +221,40 @@ pub struct Config {
     #[arg(long, env = "CHAT_MAX_MEMBERS", value_name = "N", default_value_t = 1000)]
     pub max_members: u32,
 
+    /// Serve nobody, but copy the tables of a C++ ChatServer into --database:
+    /// mysql://USER:PASSWORD@HOST:PORT/DATABASE. Says what would be written, and
+    /// writes nothing without --import-apply
+    #[arg(long, env = "CHAT_IMPORT_FROM", value_name = "URL", hide_env_values = true)]
+    pub import_from: Option<Database>,
+
+    /// With --import-from: write it
+    #[arg(long, env = "CHAT_IMPORT_APPLY", requires = "import_from", value_parser = BoolishValueParser::new())]
+    pub import_apply: bool,
+
+    /// With --import-from: the character set in which the C++ server spoke to its
+    /// database, that of its "set names"
+    #[arg(
+        long,
+        env = "CHAT_IMPORT_CHARSET",
+        value_name = "NAME",
+        default_value = "utf8mb4",
+        value_parser = IMPORT_CHARSETS
+    )]
+    pub import_charset: String,
+
+    /// With --import-from: a file with the password, where the URL has none; the
+    /// variable CHAT_IMPORT_PASSWORD can hold the password itself
+    #[arg(long, env = "CHAT_IMPORT_PASSWORD_FILE", value_name = "FILE")]
+    pub import_password_file: Option<PathBuf>,
+
     /// What is logged to standard error: error, warn, info, debug, or as RUST_LOG
     /// (info,account=debug)
     #[arg(long, env = "CHAT_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
 }
 
-/// What is said of a `--database` that is [`Database::Unknown`].
-pub const NO_DATABASE: &str =
-    "--database names no database: write sqlite:FILE or mysql://USER@HOST:PORT/DATABASE";
-
-/// Where everything is kept.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Database {
-    /// An embedded file, for one server.
-    Sqlite(PathBuf),
-    /// MySQL or MariaDB; the URL may hold a password.
-    Mysql(String),
-    /// Neither. Refused by [`Config::check`], which does not repeat it: it may
-    /// hold a password.
-    Unknown,
-}
-
-impl std::fmt::Debug for Database {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Database::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Database::Mysql(_) => f.write_str("mysql://…"),
-            Database::Unknown => f.write_str("(neither sqlite: nor mysql:)"),
-        }
-    }
-}
-
-impl std::str::FromStr for Database {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Database, Self::Err> {
-        if text.starts_with("mysql://") {
-            return Ok(Database::Mysql(text.to_owned()));
-        }
-        let path = text.strip_prefix("sqlite:").filter(|path| !path.is_empty());
-        Ok(path.map_or(Database::Unknown, |path| Database::Sqlite(path.into())))
-    }
-}
-
-/// Where Redis is; the URL may hold a password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RedisUrl(pub String);
-
-impl std::fmt::Debug for RedisUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("redis://…")
-    }
-}
-
-impl std::str::FromStr for RedisUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<RedisUrl, String> {
-        if text.is_empty() {
-            return Err("write redis://HOST:PORT, or leave it out".into());
-        }
-        Ok(RedisUrl(text.to_owned()))
-    }
-}
+/// What `--import-charset` takes, as MySQL names them.
+pub const IMPORT_CHARSETS: [&str; 3] = ["utf8mb4", "gbk", "latin1"];
 
 impl Config {
     /// The address to listen on.
@@ -314,6 +300,11 @@ impl Config {
     pub fn check(&self) -> Result<(), String> {
         if self.database == Database::Unknown {
             return Err(NO_DATABASE.into());
+        }
+        if self.import_from.as_ref().is_some_and(|from| !matches!(from, Database::Mysql(_))) {
+            return Err("--import-from names no database of a C++ ChatServer: write \
+                        mysql://USER@HOST:PORT/DATABASE"
+                .into());
         }
         let on_mysql = matches!(self.database, Database::Mysql(_));
         if self.redis.is_some() && !on_mysql {

@@ -5,6 +5,7 @@
 //! bin ─▶ server ─▶ { service, net, bus, model, config }
 //!                   service ─▶ { protocol, model, bus's trait }
 //!                   net ─▶ std, mio and a channel: it knows nothing of chat
+//!     ─▶ import ─▶ { model, config, protocol, service's passwords }
 //!        client ─▶ protocol
 //!        bench ─▶ std, mio: it speaks the protocol by itself; to seed, model
 //!        ring ─▶ std, crc32fast: nginx's consistent hash, used by its tool alone
@@ -19,6 +20,7 @@ pub mod bench;
 pub mod bus;
 pub mod client;
 pub mod config;
+pub mod import;
 pub mod model;
 pub mod moment;
 pub mod net;

@@ -14,6 +14,7 @@ const MAX_PASSWORD_BYTES: u64 = 4096;
 
 const DATABASE_PASSWORD: &str = "CHAT_DATABASE_PASSWORD";
 const REDIS_PASSWORD: &str = "CHAT_REDIS_PASSWORD";
+const IMPORT_PASSWORD: &str = "CHAT_IMPORT_PASSWORD";
 
 impl Config {
     /// The same with the passwords that stand in variables or files put into
@@ -32,10 +33,22 @@ impl Config {
         let database =
             source("database", DATABASE_PASSWORD, self.database_password_file.as_deref())?;
         let redis = source("redis", REDIS_PASSWORD, self.redis_password_file.as_deref())?;
+        let import = source("import", IMPORT_PASSWORD, self.import_password_file.as_deref())?;
         let mut config = self.clone();
+        if let Some(password) = import {
+            let Some(Database::Mysql(url)) = &self.import_from else {
+                return Err("there is a password for an import, but no --import-from \
+                            mysql://USER@HOST:PORT/DATABASE: add it, or take the password away"
+                    .into());
+            };
+            let url = complete("import", "import-from", url, &password)?;
+            config.import_from = Some(Database::Mysql(url));
+        }
         if let Some(password) = database {
             config.database = match &self.database {
-                Database::Mysql(url) => Database::Mysql(complete("database", url, &password)?),
+                Database::Mysql(url) => {
+                    Database::Mysql(complete("database", "database", url, &password)?)
+                }
                 Database::Unknown => Database::Unknown,
                 Database::Sqlite(_) => {
                     return Err("there is a database password, but an SQLite file has none: add \
@@ -50,20 +63,27 @@ impl Config {
                             redis://HOST:PORT, or take it away"
                     .into());
             };
-            config.redis = Some(RedisUrl(complete("redis", url, &password)?));
+            config.redis = Some(RedisUrl(complete("redis", "redis", url, &password)?));
         }
         Ok(config)
     }
 
     /// The flags that hold a password on this command line, where every user
-    /// of the machine can read it.
-    pub fn exposed_passwords(&self, mut arguments: impl Iterator<Item = OsString>) -> Vec<&str> {
+    /// of the machine can read it, and what the password's own variable and
+    /// flag are named after.
+    pub fn exposed_passwords(
+        &self,
+        mut arguments: impl Iterator<Item = OsString>,
+    ) -> Vec<(&'static str, &'static str)> {
         let mut urls = Vec::new();
         if let Database::Mysql(url) = &self.database {
-            urls.push(("database", url));
+            urls.push((("database", "database"), url));
         }
         if let Some(RedisUrl(url)) = &self.redis {
-            urls.push(("redis", url));
+            urls.push((("redis", "redis"), url));
+        }
+        if let Some(Database::Mysql(url)) = &self.import_from {
+            urls.push((("import-from", "import"), url));
         }
         urls.retain(|(_, url)| holds_password(url));
         let mut exposed = Vec::new();
@@ -78,14 +98,14 @@ impl Config {
 }
 
 /// The URL with the password that was given beside it.
-fn complete(service: &str, url: &str, password: &str) -> Result<String, String> {
+fn complete(service: &str, flag: &str, url: &str, password: &str) -> Result<String, String> {
     if holds_password(url) {
         return Err(format!(
             "the {service} password is given twice, in the URL and beside it: take it out of \
-             --{service}"
+             --{flag}"
         ));
     }
-    if service == "database" && !url.contains('@') {
+    if service != "redis" && !url.contains('@') {
         return Err("there is a database password, but the URL has no user: write \
                     mysql://USER@HOST:PORT/DATABASE"
             .into());

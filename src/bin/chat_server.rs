@@ -1,4 +1,5 @@
-//! `bin/ChatServer <ip> <port> [flags]`: flags and start-up only.
+//! `bin/ChatServer <ip> <port> [flags]`: flags and start-up only; with
+//! `--import-from` it serves nobody and imports.
 
 #![forbid(unsafe_code)]
 
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cluster_chat::config::Config;
+use cluster_chat::import;
 use cluster_chat::server::{Server, panic};
 use log::warn;
 
@@ -14,13 +16,22 @@ fn main() -> ExitCode {
     let config = Config::parse();
     env_logger::Builder::new().parse_filters(&config.log).format_timestamp_millis().init();
     panic::exit_on_panic();
-    for flag in config.exposed_passwords(std::env::args_os()) {
+    for (flag, service) in config.exposed_passwords(std::env::args_os()) {
         warn!(
             target: "server",
             "--{flag} holds a password that every user of this machine can read: use \
-             CHAT_{}_PASSWORD or --{flag}-password-file",
-            flag.to_uppercase()
+             CHAT_{}_PASSWORD or --{service}-password-file",
+            service.to_uppercase()
         );
+    }
+    if config.import_from.is_some() {
+        return match import::run(&config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(err) => {
+                eprintln!("ChatServer: {err}");
+                ExitCode::from(err.exit_code())
+            }
+        };
     }
     let server = match Server::start(&config) {
         Ok(server) => server,

@@ -35,6 +35,14 @@ pub enum GroupRole {
 }
 
 impl GroupRole {
+    /// The role's text in the column `GroupUser.grouprole`.
+    pub(super) fn column(self) -> &'static str {
+        match self {
+            GroupRole::Creator => "creator",
+            GroupRole::Normal => "normal",
+        }
+    }
+
     /// The role as the column `GroupUser.grouprole` holds it.
     pub(super) fn from_column(text: &str) -> Result<GroupRole, StoreError> {
         match text {

@@ -8,6 +8,7 @@
 pub mod claim;
 pub mod friend;
 pub mod group;
+pub mod import;
 pub mod limits;
 mod migration;
 pub mod mysql;
@@ -19,6 +20,7 @@ pub mod user;
 
 pub use claim::{Claim, ClaimOutcome, HeldClaim, ServerId, ServerRow};
 pub use group::{Group, GroupId, GroupMember, GroupRole};
+pub use import::ImportRow;
 pub use limits::{Limit, Limits};
 pub use offline::{OfflineKey, OfflineOp, OfflinePage, OfflineRow, OfflineSize, Pushed};
 pub use store::{Store, StoreError};

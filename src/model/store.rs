@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
-    OfflinePage, OfflineSize, Pushed, ServerRow, TokenHash, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, ImportRow, Limits, OfflineKey,
+    OfflineOp, OfflinePage, OfflineSize, Pushed, ServerRow, TokenHash, User, UserId,
 };
 
 /// Why a call to a [`Store`] did not do what was asked.
@@ -233,4 +233,17 @@ pub trait Store: Send + Sync {
     /// The users claimed by this server and epoch for whom messages wait,
     /// ordered by id.
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>>;
+
+    // ---- import from another program's database ----
+
+    /// The numbers and names of so many users, by number, from behind `after`.
+    fn user_names(&self, after: u32, most: u32) -> Result<Vec<(UserId, String)>>;
+    /// The same of groups.
+    fn group_names(&self, after: u32, most: u32) -> Result<Vec<(GroupId, String)>>;
+    /// Writes rows with the numbers that they have; new users and groups get
+    /// higher ones from then on. A friendship, member or message that is there
+    /// stands as it is. That users and groups which others name are there is
+    /// the caller's to see to; limits do not hold here.
+    /// Errors: `NameTaken` (the name or the number of a user or group).
+    fn import(&self, rows: &[ImportRow]) -> Result<()>;
 }

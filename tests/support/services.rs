@@ -254,6 +254,11 @@ impl Database {
         mysql::Opts::from_url(&self.url()).unwrap()
     }
 
+    /// Its name in that MariaDB.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The MariaDB that it is in.
     pub fn server(&self) -> SocketAddr {
         self.server

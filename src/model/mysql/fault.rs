@@ -79,6 +79,11 @@ impl Fault {
         }
     }
 
+    /// A unique key, the primary one too, refused a row.
+    pub(super) fn is_taken(&self) -> bool {
+        self.code() == Some(DUPLICATE_KEY)
+    }
+
     /// A table is not there.
     pub(super) fn is_no_such_table(&self) -> bool {
         self.code() == Some(NO_SUCH_TABLE)

@@ -16,9 +16,11 @@ mod circuit;
 mod claims;
 mod connect;
 mod fault;
+mod foreign;
 mod friends;
 mod groups;
 mod ids;
+mod import;
 mod migrate;
 mod offline;
 mod pool;
@@ -40,11 +42,13 @@ use self::pool::Pool;
 use super::offline::drop_in_steps;
 use super::store::Result;
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
-    OfflinePage, OfflineSize, Pushed, ServerRow, Store, StoreError, TokenHash, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, ImportRow, Limits, OfflineKey,
+    OfflineOp, OfflinePage, OfflineSize, Pushed, ServerRow, Store, StoreError, TokenHash, User,
+    UserId,
 };
 
 pub use self::connect::describe_url;
+pub use self::foreign::{Column, ForeignDatabase, tables_of};
 
 /// How long a transaction that gets into conflict with others is tried again.
 const CONFLICT_PATIENCE: Duration = Duration::from_secs(2);
@@ -131,6 +135,22 @@ impl MysqlStore {
                 db.conn.query_drop("ROLLBACK")?;
             }
             outcome
+        })
+    }
+
+    /// The same for work that stores messages: again with single rows where some
+    /// of them were there already.
+    fn transaction_of_messages(
+        &self,
+        mut work: impl FnMut(&mut DbConn, Together) -> Attempt<()>,
+    ) -> Result<()> {
+        let mut together = Together::Yes;
+        self.transaction(|db| {
+            let applied = work(db, together);
+            if applied.as_ref().is_err_and(Fault::is_mixed) {
+                together = Together::No;
+            }
+            applied
         })
     }
 
@@ -315,14 +335,7 @@ impl Store for MysqlStore {
         if ops.is_empty() {
             return Ok(());
         }
-        let mut together = Together::Yes;
-        self.transaction(|db| {
-            let applied = offline::apply(db, ops, together);
-            if applied.as_ref().is_err_and(Fault::is_mixed) {
-                together = Together::No;
-            }
-            applied
-        })
+        self.transaction_of_messages(|db, together| offline::apply(db, ops, together))
     }
     fn offline_page(
         &self,
@@ -344,5 +357,15 @@ impl Store for MysqlStore {
     }
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>> {
         self.run(|db| offline::waiting_for(db, server, epoch))
+    }
+
+    fn user_names(&self, after: u32, most: u32) -> Result<Vec<(UserId, String)>> {
+        self.run(|db| import::user_names(db, after, most))
+    }
+    fn group_names(&self, after: u32, most: u32) -> Result<Vec<(GroupId, String)>> {
+        self.run(|db| import::group_names(db, after, most))
+    }
+    fn import(&self, rows: &[ImportRow]) -> Result<()> {
+        self.transaction_of_messages(|db, together| import::import(db, rows, together))
     }
 }

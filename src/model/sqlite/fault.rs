@@ -36,6 +36,16 @@ impl Fault {
         }
     }
 
+    /// A unique column, the primary key too, refused a row.
+    pub(super) fn is_taken(&self) -> bool {
+        let primary = |failure: &ffi::Error| {
+            failure.extended_code == ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+                || failure.extended_code == ffi::SQLITE_CONSTRAINT_ROWID
+        };
+        self.is_name_taken()
+            || matches!(self, Fault::Sqlite(Error::SqliteFailure(failure, _)) if primary(failure))
+    }
+
     /// The file holds something else than a database.
     pub(super) fn is_no_database(&self) -> bool {
         matches!(self, Fault::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase))

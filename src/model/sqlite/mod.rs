@@ -11,6 +11,7 @@ mod claims;
 mod fault;
 mod friends;
 mod groups;
+mod import;
 mod migrate;
 mod offline;
 mod open;
@@ -28,8 +29,8 @@ use self::fault::Fault;
 use super::offline::drop_in_steps;
 use super::store::Result;
 use super::{
-    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, Limits, OfflineKey, OfflineOp,
-    OfflinePage, OfflineSize, Pushed, ServerRow, Store, TokenHash, User, UserId,
+    Claim, ClaimOutcome, Credentials, Group, GroupId, HeldClaim, ImportRow, Limits, OfflineKey,
+    OfflineOp, OfflinePage, OfflineSize, Pushed, ServerRow, Store, TokenHash, User, UserId,
 };
 
 /// Connections that read beside the one that writes: as many as there are
@@ -269,5 +270,15 @@ impl Store for SqliteStore {
     }
     fn users_with_offline(&self, server: &str, epoch: i64) -> Result<Vec<UserId>> {
         self.read(|conn| offline::waiting_for(conn, server, epoch))
+    }
+
+    fn user_names(&self, after: u32, most: u32) -> Result<Vec<(UserId, String)>> {
+        self.read(|conn| import::user_names(conn, after, most))
+    }
+    fn group_names(&self, after: u32, most: u32) -> Result<Vec<(GroupId, String)>> {
+        self.read(|conn| import::group_names(conn, after, most))
+    }
+    fn import(&self, rows: &[ImportRow]) -> Result<()> {
+        self.write(|conn| import::import(conn, rows))
     }
 }

@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod claims;
 pub mod friends;
 pub mod groups;
+pub mod imports;
 pub mod limits;
 pub mod offline;
 pub mod offline_bounds;
@@ -98,6 +99,14 @@ macro_rules! for_each_case {
                 leaving_what_one_is_not_in_is_refused,
                 all_groups_come_with_all_members_in_order,
                 nobody_is_left_in_a_group_dissolved_while_others_join,
+            ]
+            imports with_store: [
+                imported_rows_keep_their_numbers_and_new_ones_come_after_them,
+                an_imported_name_or_number_that_is_taken_takes_the_whole_import_with_it,
+                imported_friendships_members_and_messages_that_are_there_stand,
+                many_rows_are_imported_whatever_the_limits,
+                names_come_by_number_a_part_at_a_time,
+                nothing_to_import_is_imported,
             ]
             limits with_store: [
                 nobody_has_more_friends_than_allowed,
