@@ -26,6 +26,7 @@ const SPARSE: usize = 4;
 /// Buffers by class, and queues for them.
 pub(super) struct BufferPool {
     classes: [Vec<Vec<u8>>; CLASSES],
+    #[expect(clippy::vec_box, reason = "they go back into their connections as they are")]
     queues: Vec<Box<Queue>>,
     /// Memory of all of them.
     kept_bytes: usize,

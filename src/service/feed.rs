@@ -347,6 +347,7 @@ fn rows_of(deletion: &OfflineOp) -> usize {
 thread_local! {
     /// Empty queues of sessions that have nothing in flight, for those that
     /// will have: most have something only for a moment.
+    #[expect(clippy::vec_box, reason = "they go back into their feeds as they are")]
     static SPARE: RefCell<Vec<Box<Flight>>> = const { RefCell::new(Vec::new()) };
 }
 
