@@ -27,5 +27,6 @@ pub mod net;
 pub mod protocol;
 pub mod ring;
 mod secret;
+pub mod serial;
 pub mod server;
 pub mod service;

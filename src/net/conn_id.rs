@@ -1,6 +1,6 @@
 //! The name of a connection.
 
-use std::num::NonZeroU64;
+use crate::serial::Serial;
 
 /// One accepted connection, for the life of the process. Never reused, so a
 /// late reply to a closed connection finds nothing instead of a stranger.
@@ -8,8 +8,8 @@ use std::num::NonZeroU64;
 pub struct ConnId {
     /// Which sub-reactor owns it.
     pub reactor: u16,
-    /// Counts up from 1 within that reactor.
-    pub serial: NonZeroU64,
+    /// Which of that reactor's.
+    pub serial: Serial,
 }
 
 impl std::fmt::Display for ConnId {

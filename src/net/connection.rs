@@ -9,7 +9,7 @@
 
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -25,12 +25,10 @@ use super::table::Table;
 use super::{CloseReason, ConnId};
 use crate::address::Address;
 use crate::moment::Moment;
-
-/// A connection's serial: its key and its mio token.
-pub(super) type Serial = NonZeroU64;
+use crate::serial::Serial;
 
 /// The connections of one reactor.
-pub(super) type Connections = Table<Serial, Connection>;
+pub(super) type Connections = Table<Connection>;
 
 /// One peer.
 pub(super) struct Connection {
@@ -294,5 +292,5 @@ fn millis(time: Duration) -> Option<NonZeroU32> {
 /// The mio token of a connection: its serial, which is never 0.
 pub(super) fn token(serial: Serial) -> Token {
     const { assert!(usize::BITS == 64, "a serial must fit into a token") }
-    Token(serial.get() as usize)
+    Token(serial.number() as usize)
 }

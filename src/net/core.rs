@@ -11,7 +11,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use log::{debug, error, info, warn};
@@ -20,13 +19,15 @@ use mio::event::Event;
 
 use super::buffer_pool::BufferPool;
 use super::config::ReactorConfig;
-use super::connection::{Connection, Connections, Ending, Phase, ReadOutcome, Serial};
+use super::connection::{Connection, Connections, Ending, Phase, ReadOutcome};
 use super::kept_inputs::KeptInputs;
 use super::log_budget::LogBudget;
 use super::memory::Unpublished;
 use super::outbound::Payload;
+use super::table::Serials;
 use super::timers::Timers;
 use super::{CloseReason, ConnId};
+use crate::serial::Serial;
 
 /// A turn that queues more than this to one connection does not wait for its
 /// end to write.
@@ -40,7 +41,7 @@ pub(super) struct Core {
     /// The time of this turn.
     pub now: Instant,
     pub connections: Connections,
-    pub next_serial: Serial,
+    pub serials: Serials,
     /// Connections with something to read or to decode; served in turn.
     pub run_queue: VecDeque<Serial>,
     /// Those among them that had more than their share, or asked too fast:
@@ -88,7 +89,7 @@ impl Core {
             poll,
             now: Instant::now(),
             connections: Connections::default(),
-            next_serial: NonZeroU64::MIN,
+            serials: Serials::default(),
             run_queue: VecDeque::new(),
             backlog: VecDeque::new(),
             dirty: Vec::new(),
@@ -122,21 +123,21 @@ impl Core {
         if id.reactor != self.index {
             return None;
         }
-        self.connections.get_mut(&id.serial).filter(|c| !c.is_closing())
+        self.connections.get_mut(id.serial).filter(|c| !c.is_closing())
     }
 
     /// The same, only to look at.
     pub(super) fn peek(&self, id: ConnId) -> Option<&Connection> {
         let own = id.reactor == self.index;
-        self.connections.get(&id.serial).filter(|c| own && !c.is_closing())
+        self.connections.get(id.serial).filter(|c| own && !c.is_closing())
     }
 
     /// Notes what the poll says about a connection. Late events of those that
     /// are gone find nothing.
     pub(super) fn on_event(&mut self, event: &Event) {
-        let Some(serial) = NonZeroU64::new(event.token().0 as u64) else { return };
+        let Some(serial) = Serial::from_number(event.token().0 as u64) else { return };
         let shutting_down = self.shutdown_at.is_some();
-        let Some(conn) = self.connections.get_mut(&serial) else { return };
+        let Some(conn) = self.connections.get_mut(serial) else { return };
         if conn.is_closing() {
             return;
         }
@@ -147,7 +148,7 @@ impl Core {
         if !(event.is_readable() || event.is_read_closed() || event.is_error()) {
             return;
         }
-        let Some(conn) = self.connections.get_mut(&serial) else { return };
+        let Some(conn) = self.connections.get_mut(serial) else { return };
         conn.readable = true;
         let reads = conn.wants_bytes() && !(shutting_down && conn.is_open());
         if reads {
@@ -166,7 +167,7 @@ impl Core {
 
     /// Puts a connection into the run queue, once.
     pub(super) fn mark_ready(&mut self, serial: Serial) {
-        if let Some(conn) = self.connections.get_mut(&serial)
+        if let Some(conn) = self.connections.get_mut(serial)
             && !conn.in_run_queue
         {
             conn.in_run_queue = true;
@@ -176,7 +177,7 @@ impl Core {
 
     /// Puts a connection into the backlog, unless it is queued already.
     pub(super) fn mark_backlogged(&mut self, serial: Serial) {
-        if let Some(conn) = self.connections.get_mut(&serial)
+        if let Some(conn) = self.connections.get_mut(serial)
             && !std::mem::replace(&mut conn.in_run_queue, true)
         {
             self.backlog.push_back(serial);
@@ -185,7 +186,7 @@ impl Core {
 
     /// Has a connection flushed at the end of the turn.
     pub(super) fn mark_dirty(&mut self, serial: Serial) {
-        if let Some(conn) = self.connections.get_mut(&serial)
+        if let Some(conn) = self.connections.get_mut(serial)
             && !conn.dirty
         {
             conn.dirty = true;
@@ -199,7 +200,7 @@ impl Core {
             return None;
         }
         let (limit, is_short) = self.allowance();
-        let conn = self.connections.get_mut(&id.serial).filter(|c| c.is_open())?;
+        let conn = self.connections.get_mut(id.serial).filter(|c| c.is_open())?;
         let codec = conn.codec.as_deref()?;
         let frame_bytes = match conn.outbound.push_frame(codec, payload, &mut self.pool) {
             Ok(bytes) => bytes,
@@ -297,7 +298,7 @@ impl Core {
     /// Writes what waits for a dirty connection. Says how far the socket has
     /// come if the handler does not know yet.
     pub(super) fn flush(&mut self, serial: Serial) -> Option<(ConnId, u64)> {
-        let conn = self.connections.get_mut(&serial)?;
+        let conn = self.connections.get_mut(serial)?;
         conn.dirty = false;
         let id = conn.id;
         if !conn.is_closing() {
@@ -313,7 +314,7 @@ impl Core {
             }
         }
         self.count_buffers(serial);
-        let conn = self.connections.get_mut(&serial)?;
+        let conn = self.connections.get_mut(serial)?;
         let news = std::mem::take(&mut conn.untold);
         news.then_some((id, conn.accepted))
     }
@@ -321,7 +322,8 @@ impl Core {
     /// Frees a closed connection and says why it ended, if the handler knows
     /// of it.
     pub(super) fn remove(&mut self, serial: Serial) -> Option<(ConnId, CloseReason)> {
-        let mut conn = self.connections.remove(&serial)?;
+        let mut conn = self.connections.remove(serial)?;
+        self.serials.give_back(serial);
         conn.release(&mut self.pool);
         self.uncount_buffers(conn.counted);
         self.kept_inputs.refile(serial, conn.filed.as_deref().copied(), None);
@@ -348,7 +350,7 @@ impl Core {
 
     /// One read for a connection's turn. The peer's end starts a deadline.
     pub(super) fn read(&mut self, serial: Serial, into: &mut [u8]) -> ReadOutcome {
-        let Some(conn) = self.connections.get_mut(&serial) else {
+        let Some(conn) = self.connections.get_mut(serial) else {
             return ReadOutcome::Failed(io::ErrorKind::NotConnected.into());
         };
         let outcome = conn.read(into, self.now);

@@ -7,9 +7,10 @@
 use std::time::{Duration, Instant};
 
 use super::config::ReactorConfig;
-use super::connection::{Connection, Phase, Serial};
+use super::connection::{Connection, Phase};
 use super::core::Core;
 use super::{CloseReason, ConnId};
+use crate::serial::Serial;
 
 /// Bytes a second that a frame has to bring beyond its timeout.
 const SLOWEST_RATE: u64 = 4096;
@@ -21,7 +22,7 @@ const STALE_ALARMS: usize = 1024;
 impl Core {
     /// Sees to it that an alarm rings no later than the connection's deadline.
     pub(super) fn arm(&mut self, serial: Serial) {
-        let Some(conn) = self.connections.get_mut(&serial) else { return };
+        let Some(conn) = self.connections.get_mut(serial) else { return };
         let Some((at, _)) = conn.deadline(&self.config, self.now) else { return };
         if conn.armed.is_some_and(|armed| armed <= at.into()) {
             return;
@@ -31,7 +32,7 @@ impl Core {
         if self.alarms.len() > 2 * self.connections.len() + STALE_ALARMS {
             let connections = &self.connections;
             self.alarms.retain(|at, serial| {
-                connections.get(serial).is_some_and(|conn| conn.armed == Some(at.into()))
+                connections.get(*serial).is_some_and(|conn| conn.armed == Some(at.into()))
             });
         }
     }
@@ -39,7 +40,7 @@ impl Core {
     /// Closes the connections whose time is over.
     pub(super) fn expire(&mut self) {
         while let Some((at, serial)) = self.alarms.pop_due(self.now) {
-            let Some(conn) = self.connections.get_mut(&serial) else { continue };
+            let Some(conn) = self.connections.get_mut(serial) else { continue };
             if conn.armed != Some(at.into()) {
                 continue;
             }

@@ -9,9 +9,9 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use super::connection::Serial;
 use super::core::Core;
 use super::{CloseReason, ConnId};
+use crate::serial::Serial;
 
 /// Sizes from one power of two to the next are one class.
 const CLASSES: usize = usize::BITS as usize;
@@ -68,7 +68,7 @@ impl Core {
     /// Counts and files what is kept of a connection's input.
     pub(super) fn count_input(&mut self, serial: Serial) {
         self.count_buffers(serial);
-        let Some(conn) = self.connections.get_mut(&serial) else { return };
+        let Some(conn) = self.connections.get_mut(serial) else { return };
         let bytes = conn.inbound.held_bytes();
         if bytes == 0 {
             conn.frame_since = None;
@@ -129,7 +129,7 @@ impl Core {
     /// Closes a connection for what it holds, and says how much that was.
     fn give_up(&mut self, serial: Serial) -> usize {
         let (allowance, _) = self.allowance();
-        let Some(conn) = self.connections.get_mut(&serial) else { return 0 };
+        let Some(conn) = self.connections.get_mut(serial) else { return 0 };
         let (id, held) = (conn.id, conn.inbound.held_bytes());
         conn.release(&mut self.pool);
         // Or the pool would have it now.

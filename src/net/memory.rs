@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::buffer_pool::POOL_BYTES;
-use super::connection::Serial;
 use super::core::Core;
+use crate::serial::Serial;
 
 /// A connection may hold one part in so many of what is free.
 const SHARE: usize = 16;
@@ -105,7 +105,7 @@ impl Core {
 
     /// Counts what a connection's buffers hold now.
     pub(super) fn count_buffers(&mut self, serial: Serial) {
-        let Some(conn) = self.connections.get_mut(&serial) else { return };
+        let Some(conn) = self.connections.get_mut(serial) else { return };
         let change = conn.count();
         self.count_change(change);
     }

@@ -40,14 +40,17 @@ impl Core {
         if self.shutdown_at.is_some() {
             return None;
         }
-        let serial = self.next_serial;
+        let Some(serial) = self.serials.take() else {
+            error!(target: "reactor", "peer={peer} refused: this reactor has a million connections");
+            return None;
+        };
         let id = ConnId { reactor: self.index, serial };
         let registry = self.poll.registry();
         if let Err(e) = registry.register(&mut stream, token(serial), Interest::READABLE) {
             error!(target: "reactor", "conn={id} peer={peer} cannot be watched: err={e}");
+            self.serials.give_back(serial);
             return None;
         }
-        self.next_serial = serial.checked_add(1).expect("2^64 connections take centuries");
         let mut connection = Connection::new(id, stream, peer, &self.config, self.now);
         let trusted = self.config.trusted_proxies.as_ref();
         let of_proxy = trusted.is_some_and(|trusted| trusted.contains(peer.ip()));

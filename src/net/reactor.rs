@@ -23,10 +23,10 @@ use crossbeam_channel::Receiver;
 use mio::{Events, Poll, Token, Waker};
 
 use super::config::ReactorConfig;
-use super::connection::Serial;
 use super::core::Core;
 use super::handle::{Command, Doorbell, ReactorHandle};
 use super::{Handler, Io};
+use crate::serial::Serial;
 
 /// Serials start at 1, so 0 is free for the waker.
 const WAKE: Token = Token(0);

@@ -5,12 +5,13 @@
 use std::mem;
 
 use super::codec::CodecError;
-use super::connection::{Connection, Phase, ReadOutcome, Serial};
+use super::connection::{Connection, Phase, ReadOutcome};
 use super::core::Core;
 use super::inbound::Inbound;
 use super::opening::Introduction;
 use super::reactor::{Reactor, SCRATCH_BYTES};
 use super::{CloseReason, ConnId, Flow, Handler, Io};
+use crate::serial::Serial;
 
 /// Why no further frame was taken out of an input.
 #[derive(PartialEq, Eq)]
@@ -40,11 +41,11 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn serve_within(&mut self, handler: &mut H, serial: Serial, budget: &mut Budget) {
-        if let Some(conn) = self.core.connections.get_mut(&serial) {
+        if let Some(conn) = self.core.connections.get_mut(serial) {
             conn.in_run_queue = false;
         }
         loop {
-            let Some(conn) = self.core.connections.get_mut(&serial) else { return };
+            let Some(conn) = self.core.connections.get_mut(serial) else { return };
             let id = conn.id;
             if let Phase::Lingering(_) = conn.phase {
                 return self.core.discard(id, &mut self.scratch);
@@ -104,7 +105,7 @@ impl<H: Handler> Reactor<H> {
         budget.bytes -= read;
         let end = front + read;
         let core = &mut self.core;
-        let Some(conn) = core.connections.get_mut(&id.serial) else { return Stop::Unwanted };
+        let Some(conn) = core.connections.get_mut(id.serial) else { return Stop::Unwanted };
         if front < left {
             conn.inbound.append(&self.scratch[..end], &mut core.pool);
             conn.undecoded = true;
@@ -131,7 +132,7 @@ impl<H: Handler> Reactor<H> {
     /// `used`: bytes in front of it that were used up.
     fn keep(&mut self, id: ConnId, mut inbound: Inbound, used: usize, stop: &Stop) {
         let now = self.core.now;
-        match self.core.connections.get_mut(&id.serial) {
+        match self.core.connections.get_mut(id.serial) {
             Some(conn) if conn.is_open() || conn.awaits_header() => {
                 conn.undecoded = *stop != Stop::Incomplete && inbound.len() > 0;
                 conn.inbound = inbound;

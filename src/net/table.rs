@@ -1,60 +1,124 @@
-//! What is known of many connections, each under its key.
-//!
-//! Boxed: a hash table has up to twice as many places as it needs, and an idle
-//! connection should cost what is known of it, once.
+//! What is known of many connections, each at the place that its serial names:
+//! found without a search, and for an idle connection in no more memory than
+//! it takes itself.
 
-use std::hash::Hash;
+use crate::serial::Serial;
 
-use rustc_hash::FxHashMap;
+/// Things by serial.
+pub struct Table<T> {
+    places: Vec<Option<(Serial, Box<T>)>>,
+    len: usize,
+}
 
-/// Things by key, found by it alone.
-pub struct Table<K, T>(FxHashMap<K, Box<T>>);
-
-impl<K, T> Default for Table<K, T> {
+impl<T> Default for Table<T> {
     fn default() -> Self {
-        Table(FxHashMap::default())
+        Table { places: Vec::new(), len: 0 }
     }
 }
 
-impl<K: Copy + Eq + Hash, T> Table<K, T> {
-    /// What is under this key.
-    pub fn get(&self, key: &K) -> Option<&T> {
-        self.0.get(key).map(Box::as_ref)
+impl<T> Table<T> {
+    /// What belongs to this connection.
+    pub fn get(&self, serial: Serial) -> Option<&T> {
+        match self.places.get(serial.place()) {
+            Some(Some((at, value))) if *at == serial => Some(value),
+            _ => None,
+        }
     }
 
     /// The same, to be changed.
-    pub fn get_mut(&mut self, key: &K) -> Option<&mut T> {
-        self.0.get_mut(key).map(Box::as_mut)
+    pub fn get_mut(&mut self, serial: Serial) -> Option<&mut T> {
+        match self.places.get_mut(serial.place()) {
+            Some(Some((at, value))) if *at == serial => Some(value),
+            _ => None,
+        }
     }
 
-    /// Puts something under a key that is free.
-    pub fn insert(&mut self, key: K, value: T) {
-        let former = self.0.insert(key, Box::new(value));
-        debug_assert!(former.is_none(), "a key is used once");
+    /// Puts something in for a connection. Its place is free: whoever gives out
+    /// serials sees to that.
+    pub fn insert(&mut self, serial: Serial, value: T) {
+        let place = serial.place();
+        if place >= self.places.len() {
+            self.places.resize_with(place + 1, || None);
+        }
+        let former = self.places[place].replace((serial, Box::new(value)));
+        debug_assert!(former.is_none(), "a place is given out once at a time");
+        self.len += usize::from(former.is_none());
     }
 
-    /// Takes out what is under this key.
-    pub fn remove(&mut self, key: &K) -> Option<T> {
-        self.0.remove(key).map(|value| *value)
+    /// Takes out what belongs to this connection.
+    pub fn remove(&mut self, serial: Serial) -> Option<T> {
+        let place = self.places.get_mut(serial.place())?;
+        let (_, value) = place.take_if(|(at, _)| *at == serial)?;
+        self.len -= 1;
+        Some(*value)
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len == 0
     }
 
     /// All of them, in no order.
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.0.values().map(Box::as_ref)
+        self.places.iter().flatten().map(|(_, value)| &**value)
     }
 
-    /// All keys, in no order.
-    pub fn keys(&self) -> impl Iterator<Item = &K> {
-        self.0.keys()
+    /// All serials, in no order.
+    pub fn serials(&self) -> impl Iterator<Item = Serial> {
+        self.places.iter().flatten().map(|(serial, _)| *serial)
+    }
+}
+
+/// Gives out serials, and their places again once they are free.
+#[derive(Default)]
+pub(super) struct Serials {
+    given: u64,
+    places: usize,
+    free: Vec<usize>,
+}
+
+impl Serials {
+    /// The next one. `None`: there are too many connections.
+    pub(super) fn take(&mut self) -> Option<Serial> {
+        let place = self.free.last().copied().unwrap_or(self.places);
+        let serial = Serial::new(self.given + 1, place)?;
+        self.given += 1;
+        if self.free.pop().is_none() {
+            self.places += 1;
+        }
+        Some(serial)
+    }
+
+    /// The connection is gone.
+    pub(super) fn give_back(&mut self, serial: Serial) {
+        self.free.push(serial.place());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_used_again_and_its_former_connection_finds_nothing() {
+        let (mut serials, mut table) = (Serials::default(), Table::default());
+        let [first, second] = [0, 1].map(|_| serials.take().unwrap());
+        table.insert(first, "first");
+        table.insert(second, "second");
+        assert_eq!(table.remove(first), Some("first"));
+        serials.give_back(first);
+        let third = serials.take().unwrap();
+        assert_eq!(third.place(), first.place());
+        assert_ne!(third, first);
+        table.insert(third, "third");
+        assert_eq!((table.get(first), table.get(third)), (None, Some(&"third")));
+        assert_eq!(table.remove(first), None);
+        assert_eq!(table.len(), 2);
+        assert_eq!(table.serials().collect::<Vec<_>>(), [third, second]);
     }
 }

@@ -16,7 +16,7 @@ impl Gateway {
     /// The feed of this very login, while it may be pushed to.
     fn feed_of(&mut self, login: LoginId) -> Option<&mut Feed> {
         self.peers
-            .get_mut(&conn_id(login.session))
+            .get_mut(login.session.serial)
             .and_then(Peer::open_feed)
             .filter(|feed| feed.identity.claim.number == login.claim)
     }
@@ -25,7 +25,8 @@ impl Gateway {
     pub(super) fn deliver(&mut self, io: &mut Io<'_>, conn: ConnId, copy: MessageCopy, way: Way) {
         let user = copy.to;
         let takes = |feed: &Feed| feed.identity.user == user && feed.takes_copies();
-        let peer = self.peers.get_mut(&conn).filter(|peer| matches!(peer.log_out, LogOut::No));
+        let peer =
+            self.peers.get_mut(conn.serial).filter(|peer| matches!(peer.log_out, LogOut::No));
         let Some((feed, confirm_timer)) = peer.and_then(|peer| {
             let feed = peer.feed.as_mut().filter(|feed| takes(feed))?;
             Some((feed, &mut peer.confirm_timer))
@@ -52,7 +53,7 @@ impl Gateway {
     /// A session that has not confirmed a push in time goes behind, so that
     /// its senders hear `stored` rather than nothing.
     pub(super) fn confirmation_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         let waiting_since = peer.feed.as_ref().and_then(|feed| feed.waiting_since());
         let due = waiting_since.map(|since| since + self.ack_timeout);
         peer.confirm_timer = due.is_some_and(|due| due > io.now());
@@ -74,7 +75,7 @@ impl Gateway {
         }
         if self
             .peers
-            .get(&conn)
+            .get(conn.serial)
             .and_then(|peer| peer.feed.as_ref())
             .is_some_and(|f| f.is_overfull())
         {
@@ -84,7 +85,7 @@ impl Gateway {
 
     /// The socket has taken everything up to `offset`.
     pub(super) fn taken(&mut self, conn: ConnId, offset: u64) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         peer.taken(offset);
         let Some(feed) = peer.feed.as_mut() else { return };
         let user = feed.identity.user;
@@ -96,7 +97,7 @@ impl Gateway {
 
     /// The client has handled so many messages since its login.
     pub(super) fn acknowledged(&mut self, io: &mut Io<'_>, conn: ConnId, count: u64) {
-        let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
+        let Some(feed) = self.peers.get_mut(conn.serial).and_then(Peer::open_feed) else { return };
         let user = feed.identity.user;
         let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
         let before = feed.unconfirmed_count();
@@ -104,7 +105,7 @@ impl Gateway {
         let has_confirmed = feed.unconfirmed_count() < before;
         let deletions = feed.take_deletions();
         self.service.confirmed(user, login, delivered, deletions);
-        if has_confirmed && let Some(peer) = self.peers.get_mut(&conn) {
+        if has_confirmed && let Some(peer) = self.peers.get_mut(conn.serial) {
             // Owed to what it was sent, not a request of its own.
             self.pace.give_back(&mut peer.pace);
         }
@@ -112,7 +113,7 @@ impl Gateway {
     }
 
     fn go_behind(&mut self, conn: ConnId) {
-        if let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) {
+        if let Some(feed) = self.peers.get_mut(conn.serial).and_then(Peer::open_feed) {
             let user = feed.identity.user;
             let unconfirmed = feed.go_behind();
             self.service.go_behind(user, session_id(conn), unconfirmed);
@@ -140,7 +141,7 @@ impl Gateway {
     /// Reads the next page for a session that is behind, once its socket has
     /// taken what it was sent and not too much of that is unconfirmed.
     pub(super) fn catch_up(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
+        let Some(feed) = self.peers.get_mut(conn.serial).and_then(Peer::open_feed) else { return };
         let Some(pushed) = feed.begin_read() else { return };
         let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };
         let job = Job::ReadPage { login, user: feed.identity.user, pushed: Box::new(pushed) };
@@ -192,7 +193,7 @@ impl Gateway {
 
     /// A read that began after so many nudges found nothing more.
     pub(super) fn try_go_live(&mut self, io: &mut Io<'_>, conn: ConnId, nudges: u32) {
-        let Some(feed) = self.peers.get_mut(&conn).and_then(Peer::open_feed) else { return };
+        let Some(feed) = self.peers.get_mut(conn.serial).and_then(Peer::open_feed) else { return };
         match self.service.try_go_live(feed.identity.user, session_id(conn), nudges) {
             GoLive::Live => feed.went_live(),
             GoLive::ReadAgain => self.catch_up(io, conn),
@@ -204,7 +205,7 @@ impl Gateway {
     /// stored, and for a client that does not confirm also written and deleted
     /// again, all before the session ends.
     pub(super) fn log_out(&mut self, io: &mut Io<'_>, conn: ConnId, reply: Vec<u8>) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         peer.identity = None;
         peer.log_out = LogOut::Draining(reply);
         peer.asked_at = io.now().into();
@@ -219,7 +220,7 @@ impl Gateway {
     /// Ends the session of a connection that logs out, once the socket has
     /// taken what was queued for a client that does not confirm.
     pub(super) fn end_drained(&mut self, conn: ConnId) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         if peer.feed.as_ref().is_some_and(|feed| !feed.may_end()) {
             return;
         }
@@ -242,7 +243,7 @@ impl Gateway {
     /// A login's claim is let go, or will be as soon as the database allows.
     pub(super) fn logged_out(&mut self, io: &mut Io<'_>, login: LoginId) {
         let conn = conn_id(login.session);
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         match std::mem::replace(&mut peer.log_out, LogOut::No) {
             LogOut::Releasing(ended) if ended.0 == login => {
                 let reply = ended.1;
@@ -264,7 +265,7 @@ impl Gateway {
     /// that does not answer is not waited for: the session has ended here, and
     /// its claim is let go as soon as may be.
     pub(super) fn log_out_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        match self.peers.get(&conn).map(|peer| &peer.log_out) {
+        match self.peers.get(conn.serial).map(|peer| &peer.log_out) {
             Some(LogOut::Draining(_)) => {
                 io.close(conn, CloseReason::Handler("took nothing while it logged out"));
             }

@@ -8,7 +8,6 @@
 //! connection that is gone.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use super::peer::{Peer, conn_id};
 use super::pools::Pools;
 use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io, Table};
 use crate::protocol::{Errno, Refusal, reply};
+use crate::serial::{FREE_BITS, Serial};
 use crate::service::{Answer, Change, Effects, Post, Service, here};
 
 /// How long to wait before a page that could not be read is tried again.
@@ -34,7 +34,7 @@ pub(super) struct Gateway {
     pub(super) pools: Arc<Pools>,
     pub(super) login_timeout: Duration,
     pub(super) ack_timeout: Duration,
-    pub(super) peers: Table<ConnId, Peer>,
+    pub(super) peers: Table<Peer>,
     pub(super) admission: Arc<Admission>,
     pub(super) pace: PaceLimits,
     pub(super) lobby: Lobby,
@@ -70,6 +70,7 @@ pub(super) enum Timer {
 
 /// How many bits of a timer's key say what it is for.
 const TIMER_BITS: u32 = 3;
+const _: () = assert!(TIMER_BITS <= FREE_BITS);
 
 impl Gateway {
     pub fn new(
@@ -97,7 +98,7 @@ impl Gateway {
     /// Carries out what a handler wants done, and says whether the next frame
     /// may come.
     pub(super) fn apply(&mut self, io: &mut Io<'_>, conn: ConnId, effects: Effects) -> Flow {
-        let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return Flow::Continue };
         peer.awaiting += effects.awaiting;
         self.pace.charge_copies(&mut peer.pace, effects.copies, io.now());
         let mut end = None;
@@ -126,7 +127,7 @@ impl Gateway {
     /// Once everything asked for is answered, a connection that is half-closed
     /// or whose server stops is finished.
     pub(super) fn finish_if_answered(&self, io: &mut Io<'_>, conn: ConnId) {
-        let Some(peer) = self.peers.get(&conn) else { return };
+        let Some(peer) = self.peers.get(conn.serial) else { return };
         if peer.is_answered() {
             if self.stopping {
                 io.finish(conn, CloseReason::Shutdown);
@@ -147,7 +148,7 @@ impl Handler for Gateway {
     fn on_open(&mut self, io: &mut Io<'_>, conn: ConnId, peer: SocketAddr) {
         debug!(target: "gateway", "conn={conn} peer={peer} opened");
         let Some(welcome) = self.admit(io, conn, peer) else { return };
-        self.peers.insert(conn, Peer { welcome, ..Peer::new(peer, io.now()) });
+        self.peers.insert(conn.serial, Peer { welcome, ..Peer::new(peer, io.now()) });
         self.watch_login(io, conn);
         self.waits(io, conn);
         self.finish_if_answered(io, conn);
@@ -173,14 +174,14 @@ impl Handler for Gateway {
     }
 
     fn on_half_close(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        if let Some(peer) = self.peers.get_mut(&conn) {
+        if let Some(peer) = self.peers.get_mut(conn.serial) {
             peer.half_closed = true;
         }
         self.finish_if_answered(io, conn);
     }
 
     fn on_close(&mut self, _io: &mut Io<'_>, conn: ConnId, reason: &CloseReason) {
-        let Some(peer) = self.peers.remove(&conn) else { return };
+        let Some(peer) = self.peers.remove(conn.serial) else { return };
         self.admission.leave(peer.address.ip());
         self.lobby.leave(conn.serial);
         debug!(target: "gateway", "conn={conn} ended: {reason}");
@@ -211,7 +212,9 @@ impl Handler for Gateway {
 
     fn on_shutdown(&mut self, io: &mut Io<'_>) {
         self.stopping = true;
-        let all: Vec<ConnId> = self.peers.keys().copied().collect();
+        let reactor = self.reactor;
+        let serials = self.peers.serials();
+        let all: Vec<ConnId> = serials.map(|serial| ConnId { reactor, serial }).collect();
         for conn in all {
             self.finish_if_answered(io, conn);
         }
@@ -244,7 +247,7 @@ impl Gateway {
 
     /// A message of this connection is settled.
     fn settled(&mut self, io: &mut Io<'_>, conn: ConnId, answer: &Answer) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         peer.awaiting -= 1;
         let (is_anonymous, may_end) = (peer.feed.is_none(), peer.half_closed || self.stopping);
         self.text.clear();
@@ -269,11 +272,11 @@ impl Gateway {
             4 => Timer::Takeover,
             _ => Timer::Pause,
         };
-        let serial = NonZeroU64::new(key >> TIMER_BITS)?;
+        let serial = Serial::from_number(key >> TIMER_BITS)?;
         Some((timer, ConnId { reactor: self.reactor, serial }))
     }
 }
 
 pub(super) fn timer_key(conn: ConnId, timer: Timer) -> u64 {
-    conn.serial.get() << TIMER_BITS | timer as u64
+    conn.serial.number() << TIMER_BITS | timer as u64
 }

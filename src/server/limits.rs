@@ -46,7 +46,7 @@ impl Gateway {
     /// has nothing under way.
     pub(super) fn waits(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let idle = |peer: &&Peer| peer.feed.is_none() && peer.is_answered();
-        let Some(peer) = self.peers.get(&conn).filter(idle) else { return };
+        let Some(peer) = self.peers.get(conn.serial).filter(idle) else { return };
         let source = Source::of(peer.address.ip());
         if let Some(serial) = self.lobby.enter(conn.serial, source) {
             let longest = ConnId { serial, ..conn };
@@ -91,7 +91,7 @@ impl Gateway {
         too_fast: &TooFast,
     ) -> Flow {
         if too_fast.is_news
-            && let Some(peer) = self.peers.get(&conn)
+            && let Some(peer) = self.peers.get(conn.serial)
         {
             let address = peer.address;
             let user = peer.feed.as_ref().map_or(0, |feed| feed.identity.user.0);
@@ -107,7 +107,7 @@ impl Gateway {
     /// Does not listen to a connection for a while.
     pub(super) fn pause(&mut self, io: &mut Io<'_>, conn: ConnId, too_fast: &TooFast) -> Flow {
         // A crowd that began together must not come back together each time.
-        let share = (conn.serial.get() % SPREAD) as u32;
+        let share = (conn.serial.count() % SPREAD) as u32;
         let longer = too_fast.pause / 2 * share / SPREAD as u32;
         io.set_timer(io.now() + too_fast.pause + longer, timer_key(conn, Timer::Pause));
         Flow::Pause
@@ -116,7 +116,7 @@ impl Gateway {
     /// A connection that had asked too fast is listened to again, unless its
     /// request is with a pool.
     pub(super) fn pause_over(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        if self.peers.get(&conn).is_some_and(super::peer::Peer::takes_requests) {
+        if self.peers.get(conn.serial).is_some_and(super::peer::Peer::takes_requests) {
             io.resume_in_no_hurry(conn);
         }
     }

@@ -7,16 +7,16 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::num::NonZeroU64;
 
+use crate::serial::Serial;
 use crate::service::throttle::Source;
 
 /// The idle connections of a reactor on which nobody is logged in.
 pub(super) struct Lobby {
     /// 0 for any number.
     most: usize,
-    places: HashMap<NonZeroU64, (Source, u64)>,
-    by_source: HashMap<Source, BTreeMap<u64, NonZeroU64>>,
+    places: HashMap<Serial, (Source, u64)>,
+    by_source: HashMap<Source, BTreeMap<u64, Serial>>,
     /// Who has how many, and since when the one that has waited longest.
     sizes: BTreeSet<(usize, Reverse<u64>, Source)>,
     next_place: u64,
@@ -36,7 +36,7 @@ impl Lobby {
 
     /// A connection waits from now on, if it does not already. The one that
     /// has to give way for it, which may be itself.
-    pub fn enter(&mut self, serial: NonZeroU64, source: Source) -> Option<NonZeroU64> {
+    pub fn enter(&mut self, serial: Serial, source: Source) -> Option<Serial> {
         if self.places.contains_key(&serial) {
             return None;
         }
@@ -56,7 +56,7 @@ impl Lobby {
     }
 
     /// A connection waits no more.
-    pub fn leave(&mut self, serial: NonZeroU64) {
+    pub fn leave(&mut self, serial: Serial) {
         if let Some((source, place)) = self.places.remove(&serial) {
             self.change(source, |waiting| {
                 waiting.remove(&place);
@@ -64,7 +64,7 @@ impl Lobby {
         }
     }
 
-    fn change(&mut self, source: Source, change: impl FnOnce(&mut BTreeMap<u64, NonZeroU64>)) {
+    fn change(&mut self, source: Source, change: impl FnOnce(&mut BTreeMap<u64, Serial>)) {
         let waiting = self.by_source.entry(source).or_default();
         if let Some(size) = size_of(source, waiting) {
             self.sizes.remove(&size);
@@ -83,7 +83,7 @@ impl Lobby {
 
 fn size_of(
     source: Source,
-    waiting: &BTreeMap<u64, NonZeroU64>,
+    waiting: &BTreeMap<u64, Serial>,
 ) -> Option<(usize, Reverse<u64>, Source)> {
     let longest = *waiting.keys().next()?;
     Some((waiting.len(), Reverse(longest), source))
@@ -93,8 +93,8 @@ fn size_of(
 mod tests {
     use super::*;
 
-    fn serial(number: u64) -> NonZeroU64 {
-        NonZeroU64::new(number).unwrap()
+    fn serial(number: u64) -> Serial {
+        Serial::from_number(number).unwrap()
     }
 
     fn source(last: u32) -> Source {

@@ -42,7 +42,7 @@ impl Gateway {
         session: Box<Session>,
         granted: Box<Granted>,
     ) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         let claim = granted.identity.claim.number;
         let until = io.now() + FORMER_TIMEOUT;
         let entering = peer.entering();
@@ -59,7 +59,7 @@ impl Gateway {
     /// A login has waited for a former session for long enough, or an earlier
     /// one of this connection has.
     pub(super) fn takeover_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let until = self.peers.get(&conn).and_then(|peer| peer.takeover().map(|t| t.until));
+        let until = self.peers.get(conn.serial).and_then(|peer| peer.takeover().map(|t| t.until));
         if until.is_some_and(|until| until <= io.now()) {
             self.go_on_with_login(io, conn);
         }
@@ -68,7 +68,7 @@ impl Gateway {
     /// The session that this login takes over has ended.
     pub(super) fn former_ended(&mut self, io: &mut Io<'_>, login: LoginId) {
         let conn = conn_id(login.session);
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         match peer.takeover() {
             Some(takeover) if takeover.granted.identity.claim.number == login.claim => {
                 self.go_on_with_login(io, conn);
@@ -81,7 +81,7 @@ impl Gateway {
 
     /// The former session has ended, or is not waited for any longer.
     pub(super) fn go_on_with_login(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         let Some(Takeover { session, granted, .. }) = peer.take_takeover() else { return };
         let job = Job::FinishLogin { session, granted };
         let Err(Job::FinishLogin { session, granted }) = self.pools.submit(Lane::Database, job)
@@ -103,7 +103,7 @@ impl Gateway {
         end: Option<u64>,
     ) {
         self.lobby.leave(conn.serial);
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         let claim = login.identity.claim.number;
         if peer.revoked().is_some_and(|revoked| revoked.claim == claim) {
             io.close(conn, CloseReason::Handler("taken over while it logged in"));
@@ -133,7 +133,7 @@ impl Gateway {
         successor: Option<Successor>,
     ) {
         let conn = conn_id(login.session);
-        let peer = self.peers.get_mut(&conn).filter(|peer| {
+        let peer = self.peers.get_mut(conn.serial).filter(|peer| {
             let other = peer.feed.as_ref().is_some_and(|f| f.identity.claim.number != login.claim);
             let ended = matches!(&peer.log_out, LogOut::Releasing(ended) if ended.0 == login);
             !other && !ended
@@ -178,7 +178,7 @@ impl Gateway {
 
     /// Ends the session of a login that was granted and came to nothing.
     pub(super) fn undo_login(&mut self, session: SessionId, identity: &Identity) {
-        let peer = self.peers.get_mut(&conn_id(session));
+        let peer = self.peers.get_mut(session.serial);
         let then = peer.and_then(|peer| word_to_successor(&self.service, peer, identity));
         let end = End { logged_out: false, then };
         self.service.end_session(session, identity, Ended::default(), end);
@@ -186,7 +186,7 @@ impl Gateway {
 
     /// Sees to it that a connection where nobody logs in is closed.
     pub(super) fn watch_login(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        if let Some(peer) = self.peers.get_mut(&conn)
+        if let Some(peer) = self.peers.get_mut(conn.serial)
             && !std::mem::replace(&mut peer.login_timer, true)
         {
             io.set_timer(io.now() + self.login_timeout, timer_key(conn, Timer::Login));
@@ -195,7 +195,7 @@ impl Gateway {
 
     /// Closes a connection where nobody has logged in or asked for anything.
     pub(super) fn login_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         let busy = peer.is_away || !matches!(peer.log_out, LogOut::No);
         let deadline = Instant::from(peer.asked_at) + self.login_timeout;
         if peer.feed.is_some() {

@@ -28,7 +28,7 @@ pub(super) struct Pending {
 impl Gateway {
     /// Handles one frame's payload, or gives it to a pool.
     pub(super) fn request(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8]) -> Flow {
-        let Some(peer) = self.peers.get_mut(&conn) else { return Flow::Continue };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return Flow::Continue };
         peer.token_arrived(&self.service);
         let Some(mut session) = peer.take_session(conn) else { return Flow::Pause };
         if !peer.welcome {
@@ -49,7 +49,12 @@ impl Gateway {
         let lane = match self.service.handle(&mut session, payload, Place::Reactor) {
             Handled::Done(effects) => {
                 peer.put_session(session);
-                let flow = self.apply(io, conn, effects);
+                let flow = if effects.is_only_awaiting() {
+                    peer.awaiting += effects.awaiting;
+                    Flow::Continue
+                } else {
+                    self.apply(io, conn, effects)
+                };
                 let Some(too_fast) = too_fast else { return flow };
                 return self.pause(io, conn, &too_fast);
             }
@@ -72,7 +77,7 @@ impl Gateway {
 
     /// Sees to it that what was asked for just now is answered in time.
     pub(super) fn watch_request(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        if let Some(peer) = self.peers.get_mut(&conn)
+        if let Some(peer) = self.peers.get_mut(conn.serial)
             && !std::mem::replace(&mut peer.request_timer, true)
         {
             io.set_timer(io.now() + REQUEST_TIMEOUT, timer_key(conn, Timer::Request));
@@ -82,7 +87,7 @@ impl Gateway {
     /// A pool is done with a request.
     pub(super) fn done(&mut self, io: &mut Io<'_>, session: Box<Session>, effects: Effects) {
         let conn = conn_id(session.id);
-        let Some(peer) = self.peers.get_mut(&conn) else {
+        let Some(peer) = self.peers.get_mut(conn.serial) else {
             self.undo(&session, effects.change);
             return;
         };
@@ -115,7 +120,7 @@ impl Gateway {
             session.identity = None;
         }
         self.undo(&session, effects.change);
-        if let Some(peer) = self.peers.get_mut(&conn) {
+        if let Some(peer) = self.peers.get_mut(conn.serial) {
             peer.put_session(*session);
             peer.awaiting += effects.awaiting;
         }
@@ -132,7 +137,7 @@ impl Gateway {
 
     /// Answers a request that a pool has had for too long.
     pub(super) fn request_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         peer.request_timer = false;
         let is_pending = peer.pending.as_ref().is_some_and(|pending| !pending.given_up);
         if !is_pending && matches!(peer.log_out, LogOut::No) {

@@ -78,6 +78,12 @@ impl Effects {
         Effects { replies: vec![reply], ..Effects::default() }
     }
 
+    /// Whether nothing is to be done but to wait: so for every message to one
+    /// user.
+    pub fn is_only_awaiting(&self) -> bool {
+        self.replies.is_empty() && self.copies == 0 && matches!(self.change, Change::None)
+    }
+
     /// A LOGIN_MSG's refusal.
     pub fn login_refused(seq: Option<u64>, refusal: &Refusal) -> Effects {
         Effects::reply(reply::refused(MsgId::Login, seq, refusal))

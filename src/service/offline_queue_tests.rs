@@ -1,4 +1,4 @@
-use std::num::NonZeroU64;
+use crate::serial::Serial;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -23,7 +23,7 @@ fn copy(sender: UserId, to: UserId, mid: &str) -> MessageCopy {
 }
 
 fn deletion(number: i64) -> Job {
-    let session = SessionId { reactor: 0, serial: NonZeroU64::MIN };
+    let session = SessionId { reactor: 0, serial: Serial::MIN };
     Job::Delete(Deletion { login: LoginId { session, claim: number }, ops: Vec::new() })
 }
 

@@ -1,7 +1,6 @@
 //! Sessions as the service sees them, and what it posts to their reactors.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::effects::Effects;
@@ -9,6 +8,7 @@ use super::message::{Message, MessageCopy};
 use super::takeover::Successor;
 use crate::model::{Claim, OfflinePage, StoreError, TokenHash, UserId};
 use crate::protocol::reply;
+use crate::serial::Serial;
 
 /// The connection that a session lives on. Never reused in the life of the
 /// process, so that what comes late finds nothing instead of a stranger.
@@ -17,7 +17,7 @@ pub struct SessionId {
     /// Which reactor owns the connection.
     pub reactor: u16,
     /// The connection's number there.
-    pub serial: NonZeroU64,
+    pub serial: Serial,
 }
 
 impl std::fmt::Display for SessionId {

@@ -229,10 +229,10 @@ fn one_chat_answer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::num::NonZeroU64;
+    use crate::serial::Serial;
 
     fn ticket(copies: u32) -> GroupTicket {
-        let session = SessionId { reactor: 0, serial: NonZeroU64::MIN };
+        let session = SessionId { reactor: 0, serial: Serial::MIN };
         GroupTicket::new(session, Some(9), GroupId(4), copies)
     }
 

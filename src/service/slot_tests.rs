@@ -1,4 +1,4 @@
-use std::num::NonZeroU64;
+use crate::serial::Serial;
 
 use super::super::message::{MessageMemory, Origin};
 use super::super::registry::Registry;
@@ -18,7 +18,7 @@ fn mid(copy: &MessageCopy) -> String {
 }
 
 fn session(behind: bool) -> LocalSession {
-    let id = SessionId { reactor: 0, serial: NonZeroU64::MIN };
+    let id = SessionId { reactor: 0, serial: Serial::MIN };
     LocalSession { id, claim: 7, behind, nudges: 0 }
 }
 
@@ -289,7 +289,7 @@ fn a_session_that_ends_while_it_takes_over_lets_go_of_what_lined_up() {
 fn a_new_session_does_not_overtake_what_is_in_the_mailbox_of_the_former_one() {
     let mut slot = Slot { session: Some(session(false)), ..Slot::default() };
     assert!(matches!(slot.accept(copy("m1"), &routing(1)), Next::Push(..)));
-    let id = SessionId { reactor: 1, serial: NonZeroU64::MIN };
+    let id = SessionId { reactor: 1, serial: Serial::MIN };
     slot.session = Some(LocalSession { id, claim: 8, behind: false, nudges: 0 });
     assert!(matches!(slot.accept(copy("m2"), &routing(2)), Next::Wait));
     // The former session's reactor has nobody for m1: it is stored.

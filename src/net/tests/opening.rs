@@ -1,8 +1,8 @@
 //! Behind a proxy: nobody is told of a connection before its PROXY header has
 //! said whose it is.
 
+use crate::serial::Serial;
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use super::proxy_header::{v2, v2_ipv4};
@@ -41,7 +41,7 @@ fn first_is_read(rig: &Rig) {
 /// The same for the connection of this number: part of a header that waits for
 /// the rest.
 fn nth_is_read(rig: &Rig, number: u64) {
-    let conn = ConnId { reactor: 7, serial: NonZeroU64::new(number).unwrap() };
+    let conn = ConnId { reactor: 7, serial: Serial::from_number(number).unwrap() };
     let deadline = Instant::now() + SOON;
     while rig.run(move |io| io.held_bytes(conn)) == 0 {
         assert!(Instant::now() < deadline, "nothing was read");
