@@ -3,29 +3,32 @@
 use crate::figures::{Finding, Samples, short};
 use crate::goal::Session;
 use crate::programs::{Accounts, address, chat_bench, figure, plan, progress, refresh};
-use crate::support::services::Database;
 
 const CONNECTIONS: &str = "15000";
-/// Those and the first ones, which ChatBench does not count.
-const PEOPLE: &str = "15100";
+/// The first ones do not count: with them grows what a server has once, such as
+/// its connections to the database.
+const FIRST: &str = "1000";
+const PEOPLE: &str = "16000";
 /// Each takes a while, and memory hardly varies.
 const MOST_RUNS: u32 = 3;
 
 /// Resident memory for each of many connections.
 pub fn idle(session: &Session) -> Finding {
-    let (database, accounts) = (Database::shared(), Accounts::new());
-    let file = accounts.file("people");
+    let accounts = Accounts::new();
+    let (file, database) = (accounts.file("people"), accounts.file("chat.db"));
+    let database = format!("sqlite:{database}");
+    seed(&database, PEOPLE, &file);
     // All come from one address of this machine.
     let limits = ["--max-connections", "--max-connections-per-address", "--max-anonymous"];
-    let plan = plan(1).flag("--database", database.url());
+    let plan = plan(1).flag("--database", &database);
     let mut server = limits.into_iter().fold(plan, |plan, limit| plan.flag(limit, 0)).start();
-    seed(&database, PEOPLE, &file);
     let mut memory = Samples::default();
     let runs = session.runs.min(MOST_RUNS);
     for round in 0..runs {
         refresh(&mut server);
-        let held = ["--connections", CONNECTIONS, "--time", "1", "--accounts", &file];
-        let held = chat_bench(&[&["idle", &address(&server)][..], &held].concat());
+        let held = ["--connections", CONNECTIONS, "--baseline", FIRST, "--time", "1"];
+        let who = ["idle", &address(&server), "--accounts", &file];
+        let held = chat_bench(&[&who[..], &held].concat());
         let bytes = figure(&held, "/bytes_per_connection");
         progress(round, runs, &format!("{} bytes", short(bytes)));
         memory.push(bytes);
@@ -35,7 +38,6 @@ pub fn idle(session: &Session) -> Finding {
 
 /// Makes people with accounts, in the database itself: nobody hashes passwords.
 #[track_caller]
-pub fn seed(database: &Database, people: &str, file: &str) {
-    let url = database.url();
-    chat_bench(&["seed", "--database", &url, "--people", people, "--accounts", file]);
+pub fn seed(database: &str, people: &str, file: &str) {
+    chat_bench(&["seed", "--database", database, "--people", people, "--accounts", file]);
 }

@@ -60,8 +60,8 @@ pub fn storm(session: &Session) -> Finding {
     be_durable(&mut direct);
     let (file, others) = (accounts.file("people"), accounts.file("others"));
     let count = PEOPLE.to_string();
-    seed(&database, &count, &file);
-    seed(&database, &count, &others);
+    seed(&database.url(), &count, &file);
+    seed(&database.url(), &count, &others);
     let (mut logins, mut bare) = (Samples::default(), Samples::default());
     let runs = session.runs.min(MOST_RUNS);
     for round in 0..runs {

@@ -2,12 +2,12 @@
 //! `Service::deliver` then does with a copy (its post, its settlement) needs a
 //! whole server, and is measured with one: benches/goals.
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use cluster_chat::model::UserId;
+use cluster_chat::serial::Serial;
 use cluster_chat::service::slot::{Handover, LocalSession, Next, Routing};
 use cluster_chat::service::{
     Message, MessageCopy, MessageMemory, Origin, Registry, SessionId, Way,
@@ -23,7 +23,7 @@ const ONLINE: u32 = 10_000;
 fn registry() -> Registry {
     let registry = Registry::new();
     for user in 1..=ONLINE {
-        let serial = NonZeroU64::new(u64::from(user)).unwrap();
+        let serial = Serial::new(u64::from(user), user as usize).unwrap();
         let id = SessionId { reactor: (user % 2) as u16, serial };
         let session = LocalSession { id, claim: i64::from(user), behind: false, nudges: 0 };
         registry.with(UserId(user), |slot| slot.session = Some(session));
