@@ -17,6 +17,10 @@ pub(super) struct Peer {
     pub welcome: bool,
     /// How fast it has asked.
     pub pace: Pace,
+    /// What it says has been heard, and so how.
+    pub heard: bool,
+    /// It speaks the bare dialect.
+    pub bare: bool,
     /// `None` while a worker has it.
     pub session: Option<Box<Session>>,
     /// The request that the worker has.
@@ -53,10 +57,12 @@ pub(super) struct Peer {
 
 impl Peer {
     pub fn new(conn: ConnId, address: SocketAddr, now: Instant) -> Peer {
-        let session = Session { id: session_id(conn), peer: address, identity: None };
+        let session = Session { id: session_id(conn), peer: address, bare: false, identity: None };
         Peer {
             address,
             welcome: true,
+            heard: false,
+            bare: false,
             pace: Pace::default(),
             session: Some(Box::new(session)),
             pending: None,
