@@ -99,7 +99,13 @@ pub struct Config {
     #[arg(long, env = "CHAT_MAX_OUTBOUND", value_name = "BYTES", default_value_t = 1_048_576, value_parser = clap::value_parser!(u32).range(4096..))]
     pub max_outbound: u32,
 
-    /// Close a client that was silent for so long, in seconds
+    /// How long a client of the bare dialect is given for each object before the
+    /// next one is sent, in milliseconds
+    #[arg(long, env = "CHAT_BARE_PACE_MS", value_name = "MS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub bare_pace_ms: u16,
+
+    /// Close a client that was silent for so long, in seconds; one of the bare
+    /// dialect only until it has logged in
     #[arg(long, env = "CHAT_IDLE_TIMEOUT", value_name = "S", default_value = "90", value_parser = seconds)]
     pub idle_timeout: Duration,
 

@@ -9,6 +9,8 @@
 
 use std::ops::Range;
 
+use super::bare::{self, BareCodec};
+
 /// The longest payload that fits the framed dialect: the first length byte of
 /// a frame is always 0.
 pub const LONGEST_FRAME_BYTES: usize = (1 << 24) - 1;
@@ -30,6 +32,15 @@ pub enum CodecError {
         /// Bytes it may have.
         max: usize,
     },
+    /// An object that has more bytes than the peer may send.
+    #[error("an object exceeds the limit of {max} bytes")]
+    ObjectTooLong {
+        /// Bytes it may have.
+        max: usize,
+    },
+    /// This byte stands where an object should begin, or go on.
+    #[error("the byte {0:#04x} belongs to no object")]
+    NoObject(u8),
     /// The first byte starts no dialect that this server speaks. The peer
     /// would not understand an answer and gets none.
     #[error("no dialect starts with the byte {0:#04x}")]
@@ -56,6 +67,12 @@ pub trait Codec: Send {
     /// The stream cannot be read on; no further call is made.
     fn decode(&mut self, input: &mut [u8]) -> Result<Option<Decoded>, CodecError>;
 
+    /// After [`Codec::decode`] has said `None`: how many bytes at the start of
+    /// that input belong to no frame. They are used up, and not presented again.
+    fn passed_over(&mut self) -> usize {
+        0
+    }
+
     /// Appends what stands before a payload of `payload_len` bytes.
     ///
     /// # Errors
@@ -65,6 +82,12 @@ pub trait Codec: Send {
     /// What stands behind each payload.
     fn tail(&self) -> &'static [u8] {
         &[]
+    }
+
+    /// Whether this is the bare dialect: its frames leave one per write, and
+    /// paced.
+    fn is_bare(&self) -> bool {
+        false
     }
 }
 
@@ -76,6 +99,7 @@ pub trait Codec: Send {
 pub fn for_first_byte(first: u8, max_frame: usize) -> Result<Box<dyn Codec>, CodecError> {
     match first {
         0x00 => Ok(Box::new(FramedCodec::new(max_frame))),
+        bare::OPENING => Ok(Box::new(BareCodec::new(max_frame))),
         other => Err(CodecError::UnknownDialect(other)),
     }
 }

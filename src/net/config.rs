@@ -12,6 +12,8 @@ pub struct ReactorConfig {
     /// Bytes that may wait for one peer. One frame that is larger does not
     /// count.
     pub max_outbound: usize,
+    /// How long after one frame of a bare connection the next one leaves.
+    pub bare_pace: Duration,
     /// The memory of all reactors' buffers.
     pub memory: BufferMemory,
     /// Bytes that are read from one connection before the others have their
@@ -47,6 +49,7 @@ impl Default for ReactorConfig {
         Self {
             max_frame: 64 * 1024,
             max_outbound: 1024 * 1024,
+            bare_pace: Duration::from_millis(5),
             memory: BufferMemory::new(0),
             read_budget_bytes: 65_536,
             frame_budget: 64,

@@ -21,6 +21,7 @@ use super::config::ReactorConfig;
 use super::inbound::Inbound;
 use super::kept_inputs::Filed;
 use super::outbound::Outbound;
+use super::pacing::Pacing;
 use super::table::Table;
 use super::{CloseReason, ConnId};
 use crate::address::Address;
@@ -47,6 +48,8 @@ pub(super) struct Connection {
     pub inbound: Inbound,
     /// What the socket has not taken yet.
     pub outbound: Outbound,
+    /// When that leaves, where it is not at once.
+    pub pacing: Option<Box<Pacing>>,
     /// Where its input stands among those that are kept.
     pub filed: Option<Box<Filed>>,
     /// Since when the frame at the start of `inbound` is there and not whole.
@@ -137,6 +140,7 @@ impl Connection {
             codec: None,
             inbound: Inbound::default(),
             outbound: Outbound::default(),
+            pacing: None,
             filed: None,
             frame_since: None,
             counted: 0,
@@ -211,16 +215,28 @@ impl Connection {
     pub(super) fn decode(
         &mut self,
         input: &mut [u8],
-        max_frame: usize,
+        config: (usize, Duration),
     ) -> Result<Option<Decoded>, CodecError> {
-        let codec = match &mut self.codec {
-            Some(codec) => codec,
-            none => match input.first() {
-                Some(first) => none.insert(for_first_byte(*first, max_frame)?),
-                None => return Ok(None),
-            },
-        };
-        codec.decode(input)
+        if let Some(codec) = &mut self.codec {
+            return codec.decode(input);
+        }
+        let (max_frame, bare_pace) = config;
+        let Some(first) = input.first() else { return Ok(None) };
+        let codec = self.codec.insert(for_first_byte(*first, max_frame)?);
+        let is_bare = codec.is_bare();
+        let decoded = codec.decode(input);
+        if is_bare {
+            self.begin_pacing(bare_pace);
+        }
+        decoded
+    }
+
+    /// Bytes of an input without a whole frame that belong to none.
+    pub(super) fn passed_over(&mut self, input: &[u8]) -> usize {
+        match &mut self.codec {
+            Some(codec) if !input.is_empty() => codec.passed_over(),
+            _ => 0,
+        }
     }
 
     /// Reads once. `into` is not empty.
@@ -256,7 +272,10 @@ impl Connection {
         pool: &mut BufferPool,
         now: Instant,
     ) -> io::Result<()> {
-        let written = self.outbound.write_to(&mut self.stream, pool)?;
+        let written = match &mut self.pacing {
+            None => self.outbound.write_to(&mut self.stream, pool)?,
+            Some(pacing) => pacing.write(&mut self.outbound, &mut self.stream, pool)?,
+        };
         self.accepted += written.bytes as u64;
         self.untold |= written.bytes > 0;
         self.blocked = written.blocked;

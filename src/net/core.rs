@@ -202,6 +202,11 @@ impl Core {
         let (limit, is_short) = self.allowance();
         let conn = self.connections.get_mut(id.serial).filter(|c| c.is_open())?;
         let codec = conn.codec.as_deref()?;
+        if let Some(pacing) = &conn.pacing
+            && (pacing.is_full() || conn.counted_bytes() + payload.bytes().len() >= limit)
+        {
+            return None;
+        }
         let frame_bytes = match conn.outbound.push_frame(codec, payload, &mut self.pool) {
             Ok(bytes) => bytes,
             Err(e) => {
@@ -210,6 +215,9 @@ impl Core {
             }
         };
         let end = conn.accepted + conn.outbound.len() as u64;
+        if let Some(pacing) = &mut conn.pacing {
+            pacing.queued(frame_bytes);
+        }
         if !is_short {
             conn.allow_oversized(frame_bytes, end, limit);
         }

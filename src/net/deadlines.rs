@@ -23,7 +23,8 @@ impl Core {
     /// Sees to it that an alarm rings no later than the connection's deadline.
     pub(super) fn arm(&mut self, serial: Serial) {
         let Some(conn) = self.connections.get_mut(serial) else { return };
-        let Some((at, _)) = conn.deadline(&self.config, self.now) else { return };
+        let deadline = conn.deadline(&self.config, self.now).map(|(at, _)| at);
+        let Some(at) = [deadline, conn.pace_due()].into_iter().flatten().min() else { return };
         if conn.armed.is_some_and(|armed| armed <= at.into()) {
             return;
         }
@@ -46,6 +47,11 @@ impl Core {
             }
             conn.armed = None;
             let id = conn.id;
+            if conn.pace_due().is_some_and(|at| at <= self.now) {
+                // Written at the end of the turn, and armed again there.
+                conn.dirty = true;
+                self.dirty.push(serial);
+            }
             match conn.deadline(&self.config, self.now) {
                 Some((deadline, None)) if deadline <= self.now => {
                     self.close_finished(id, CloseReason::Shutdown);

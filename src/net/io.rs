@@ -31,7 +31,9 @@ impl<'a> Io<'a> {
     ///
     /// `None`: nothing was queued, because the connection is gone or takes no
     /// more, has not said yet which dialect it speaks, is a slow reader (and
-    /// closed for it), or because its dialect cannot carry such a payload.
+    /// closed for it), or because its dialect cannot carry such a payload. Of a
+    /// bare connection also because about a second's worth of objects waits for
+    /// its pace already: it stays open, and `on_written` follows.
     pub fn send(&mut self, conn: ConnId, payload: &[u8]) -> Option<u64> {
         self.core.send(conn, &Payload::Borrowed(payload))
     }
@@ -39,6 +41,18 @@ impl<'a> Io<'a> {
     /// The same for a payload that goes to many: a large one is not copied.
     pub fn send_shared(&mut self, conn: ConnId, payload: &Arc<[u8]>) -> Option<u64> {
         self.core.send(conn, &Payload::Shared(payload))
+    }
+
+    /// Where what is queued for the connection ends in its outgoing stream.
+    #[must_use]
+    pub fn queued_to(&self, conn: ConnId) -> Option<u64> {
+        self.core.peek(conn).map(|c| c.accepted + c.outbound.len() as u64)
+    }
+
+    /// Whether the connection speaks the bare dialect.
+    #[must_use]
+    pub fn speaks_bare(&self, conn: ConnId) -> bool {
+        self.core.peek(conn).is_some_and(|c| c.pacing.is_some())
     }
 
     /// Writes what is queued now instead of at the end of the turn. Says how

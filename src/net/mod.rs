@@ -12,6 +12,7 @@
 //! ```
 
 pub mod acceptor;
+pub mod bare;
 mod buffer_pool;
 pub mod codec;
 pub mod config;
@@ -29,6 +30,7 @@ mod log_budget;
 pub mod memory;
 mod opening;
 mod outbound;
+mod pacing;
 pub mod proxy_header;
 pub mod reactor;
 mod serving;

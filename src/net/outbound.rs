@@ -110,6 +110,40 @@ impl Outbound {
         written
     }
 
+    /// Writes the first so many bytes, in one write unless that is cut short,
+    /// and nothing behind them.
+    ///
+    /// # Errors
+    /// The socket failed; what is left will never be written.
+    pub(super) fn write_first(
+        &mut self,
+        bytes: usize,
+        socket: &mut impl Write,
+        pool: &mut BufferPool,
+    ) -> io::Result<Written> {
+        let Some(queue) = &mut self.0 else { return Ok(Written { bytes: 0, blocked: false }) };
+        let mut first = pool.take(bytes);
+        queue.copy_first(bytes, &mut first);
+        let written = loop {
+            match socket.write(&first) {
+                Ok(0) => break Err(ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    queue.consume(n, pool);
+                    break Ok(Written { bytes: n, blocked: false });
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    queue.compact(pool);
+                    break Ok(Written { bytes: 0, blocked: true });
+                }
+                Err(e) => break Err(e),
+            }
+        };
+        pool.give(first);
+        self.release_if_empty(pool);
+        written
+    }
+
     /// Throws away what waits.
     pub(super) fn clear(&mut self, pool: &mut BufferPool) {
         if let Some(queue) = &mut self.0 {
@@ -201,6 +235,15 @@ impl Queue {
         }
         let count = self.chunks.len().min(SLICES);
         socket.write_vectored(&slices[..count])
+    }
+
+    fn copy_first(&self, bytes: usize, out: &mut Vec<u8>) {
+        let mut start = self.start;
+        for chunk in &self.chunks {
+            let chunk = &chunk.bytes()[start..];
+            out.extend_from_slice(&chunk[..chunk.len().min(bytes - out.len())]);
+            start = 0;
+        }
     }
 
     fn consume(&mut self, written: usize, pool: &mut BufferPool) {

@@ -154,7 +154,7 @@ impl<H: Handler> Reactor<H> {
         input: &mut [u8],
         budget: &mut Budget,
     ) -> (usize, Stop) {
-        let max_frame = core.config.max_frame;
+        let config = (core.config.max_frame, core.config.bare_pace);
         let mut used = 0;
         if core.peek(id).is_some_and(Connection::awaits_header) {
             match core.introduce(id, input) {
@@ -174,8 +174,8 @@ impl<H: Handler> Reactor<H> {
                 return (used, Stop::OutOfBudget);
             }
             let rest = &mut input[used..];
-            match conn.decode(rest, max_frame) {
-                Ok(None) => return (used, Stop::Incomplete),
+            match conn.decode(rest, config) {
+                Ok(None) => return (used + conn.passed_over(rest), Stop::Incomplete),
                 Ok(Some(frame)) => {
                     budget.frames -= 1;
                     used += frame.consumed;

@@ -5,6 +5,7 @@
 //! as borrowed slices of that text ([`RawRequest`]); what a sender wrote as
 //! `msg`, `time` and `mid` is checked and then forwarded as it stands.
 
+pub mod bare;
 pub mod bounds;
 pub mod errno;
 pub mod msgid;

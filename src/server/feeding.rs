@@ -5,6 +5,7 @@
 
 use log::debug;
 
+use super::bare;
 use super::gateway::{Gateway, READ_AGAIN_AFTER, Timer, timer_key};
 use super::peer::{LogOut, Peer, conn_id, session_id};
 use super::pools::Job;
@@ -27,13 +28,17 @@ impl Gateway {
         let takes = |feed: &Feed| feed.identity.user == user && feed.takes_copies();
         let peer =
             self.peers.get_mut(conn.serial).filter(|peer| matches!(peer.log_out, LogOut::No));
-        let Some((feed, confirm_timer)) = peer.and_then(|peer| {
+        let Some((feed, confirm_timer, is_bare)) = peer.and_then(|peer| {
             let feed = peer.feed.as_mut().filter(|feed| takes(feed))?;
-            Some((feed, &mut peer.confirm_timer))
+            Some((feed, &mut peer.confirm_timer, peer.bare))
         }) else {
             return self.service.not_pushed(copy, way);
         };
-        let Some(end) = io.send_shared(conn, &copy.message.body) else {
+        let end = match is_bare {
+            true => bare::push(io, conn, &copy.message.body),
+            false => io.send_shared(conn, &copy.message.body),
+        };
+        let Some(end) = end else {
             // What was pushed before it goes to the table before it.
             self.go_behind(conn);
             return self.service.not_pushed(copy, way);
@@ -160,6 +165,7 @@ impl Gateway {
         page: Result<OfflinePage, StoreError>,
     ) {
         let conn = conn_id(login.session);
+        let is_bare = self.peers.get(conn.serial).is_some_and(|peer| peer.bare);
         let Some(feed) = self.feed_of(login) else { return };
         let user = feed.identity.user;
         let page = match page {
@@ -172,16 +178,20 @@ impl Gateway {
             }
         };
         feed.page_read();
-        let mut sent = Vec::with_capacity(page.rows.len());
-        let mut end = None;
+        let mut whole = true;
         for row in &page.rows {
-            let Some(at) = io.send(conn, row.message.as_bytes()) else { break };
-            end = Some(at);
-            sent.push(row.row);
-        }
-        let whole = sent.len() == page.rows.len();
-        if let Some(end) = end {
-            feed.sent_rows(end, sent, io.now());
+            let at = match is_bare {
+                true => bare::push(io, conn, row.message.as_bytes()),
+                false => io.send(conn, row.message.as_bytes()),
+            };
+            // Each has a mark of its own: a connection may end within a page.
+            match at {
+                Some(end) => feed.sent_row(end, row.row, io.now()),
+                None => {
+                    whole = false;
+                    break;
+                }
+            }
         }
         let full = feed.is_full();
         if whole && page.exhausted && !full {
@@ -247,7 +257,11 @@ impl Gateway {
         match std::mem::replace(&mut peer.log_out, LogOut::No) {
             LogOut::Releasing(ended) if ended.0 == login => {
                 let reply = ended.1;
-                if io.send(conn, &reply).is_none() {
+                if peer.bare {
+                    bare::reply(io, conn, &reply);
+                    // Nobody is logged in any more who need not ping.
+                    io.set_idle_timeout(conn, Some(self.idle_timeout));
+                } else if io.send(conn, &reply).is_none() {
                     debug!(target: "gateway", "conn={conn} closing, a log-out is not answered");
                 }
                 peer.asked_at = io.now().into();

@@ -14,6 +14,7 @@ use std::time::Duration;
 use log::debug;
 
 use super::admission::Admission;
+use super::bare;
 use super::lobby::Lobby;
 use super::pace::PaceLimits;
 use super::peer::{Peer, conn_id};
@@ -34,6 +35,7 @@ pub(super) struct Gateway {
     pub(super) pools: Arc<Pools>,
     pub(super) login_timeout: Duration,
     pub(super) ack_timeout: Duration,
+    pub(super) idle_timeout: Duration,
     pub(super) peers: Table<Peer>,
     pub(super) admission: Arc<Admission>,
     pub(super) pace: PaceLimits,
@@ -49,6 +51,8 @@ pub(super) struct GatewayOptions {
     pub login_timeout: Duration,
     /// `--ack-timeout`.
     pub ack_timeout: Duration,
+    /// `--idle-timeout`.
+    pub idle_timeout: Duration,
     /// Shared by all reactors.
     pub admission: Arc<Admission>,
     /// How fast a connection may ask.
@@ -79,13 +83,15 @@ impl Gateway {
         pools: Arc<Pools>,
         options: GatewayOptions,
     ) -> Gateway {
-        let GatewayOptions { login_timeout, ack_timeout, admission, pace, max_anonymous } = options;
+        let GatewayOptions { login_timeout, ack_timeout, idle_timeout, .. } = options;
+        let GatewayOptions { admission, pace, max_anonymous, .. } = options;
         Gateway {
             reactor,
             service,
             pools,
             login_timeout,
             ack_timeout,
+            idle_timeout,
             peers: Table::default(),
             admission,
             pace,
@@ -103,7 +109,10 @@ impl Gateway {
         self.pace.charge_copies(&mut peer.pace, effects.copies, io.now());
         let mut end = None;
         for reply in &effects.replies {
-            end = io.send(conn, reply);
+            end = match peer.bare {
+                true => bare::reply(io, conn, reply),
+                false => io.send(conn, reply),
+            };
         }
         match effects.change {
             Change::None => Flow::Continue,
@@ -161,6 +170,10 @@ impl Handler for Gateway {
     }
 
     fn on_violation(&mut self, io: &mut Io<'_>, conn: ConnId, error: &CodecError) {
+        if io.speaks_bare(conn) {
+            debug!(target: "gateway", "conn={conn} broke its framing: {error}");
+            return;
+        }
         let refusal = Refusal::new(Errno::TooLarge, format!("{error}; the connection is closed"));
         if io.send(conn, &reply::error(None, &refusal)).is_none() {
             debug!(target: "gateway", "conn={conn} the violation could not be answered");
@@ -250,9 +263,12 @@ impl Gateway {
         let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         peer.awaiting -= 1;
         let (is_anonymous, may_end) = (peer.feed.is_none(), peer.half_closed || self.stopping);
+        let is_bare = peer.bare;
         self.text.clear();
         answer.write(&mut self.text);
-        if io.send(conn, &self.text).is_none() {
+        if is_bare {
+            bare::reply(io, conn, &self.text);
+        } else if io.send(conn, &self.text).is_none() {
             debug!(target: "gateway", "conn={conn} closing, a settlement is not sent");
         }
         if is_anonymous {

@@ -59,6 +59,10 @@ impl Gateway {
     /// Closes a connection, with an ERROR_MSG where it has said how it speaks.
     pub(super) fn turn_away(&mut self, io: &mut Io<'_>, conn: ConnId, why: &'static str) {
         let refusal = Refusal::new(Errno::SlowDown, why);
+        if io.speaks_bare(conn) {
+            // It would not understand.
+            return io.finish(conn, CloseReason::Handler(why));
+        }
         match io.send(conn, &reply::error(None, &refusal)) {
             Some(_) => io.finish(conn, CloseReason::Handler(why)),
             None => io.close(conn, CloseReason::Handler(why)),

@@ -108,6 +108,10 @@ impl Gateway {
         if peer.revoked().is_some_and(|revoked| revoked.claim == claim) {
             io.close(conn, CloseReason::Handler("taken over while it logged in"));
         }
+        if peer.bare {
+            // Those clients never ping: TCP's keep-alive finds the dead.
+            io.set_idle_timeout(conn, None);
+        }
         let mut feed = Feed::new(login.identity, login.acks);
         // Without an end the connection is finishing: the rows stay.
         if let Some(end) = end {

@@ -14,6 +14,7 @@
 //! ```
 
 mod admission;
+mod bare;
 mod fair_queue;
 mod feeding;
 mod gateway;
@@ -280,6 +281,7 @@ fn reactor_config(config: &Config, memory: &BufferMemory) -> ReactorConfig {
         memory: memory.clone(),
         max_frame: config.max_frame as usize,
         max_outbound: config.max_outbound as usize,
+        bare_pace: Duration::from_millis(config.bare_pace_ms.into()),
         idle_timeout: config.idle_timeout,
         frame_timeout: config.frame_timeout,
         write_timeout: config.write_timeout,
@@ -307,6 +309,7 @@ fn spawn_reactors(
         let options = GatewayOptions {
             login_timeout: config.login_timeout,
             ack_timeout: config.ack_timeout,
+            idle_timeout: config.idle_timeout,
             admission: admission.clone(),
             pace: PaceLimits::new(config.message_rate, config.message_burst, config.message_spare),
             max_anonymous,

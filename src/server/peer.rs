@@ -21,6 +21,10 @@ pub(super) struct Peer {
     pub welcome: bool,
     /// How fast it has asked.
     pub pace: Pace,
+    /// What it says has been heard, and so how.
+    pub heard: bool,
+    /// It speaks the bare dialect.
+    pub bare: bool,
     /// Who is logged in, unless a worker has the session.
     pub identity: Option<Arc<Identity>>,
     /// A worker has the session.
@@ -58,6 +62,8 @@ impl Peer {
         Peer {
             address: address.into(),
             welcome: true,
+            heard: false,
+            bare: false,
             pace: Pace::default(),
             identity: None,
             is_away: false,
@@ -120,7 +126,7 @@ impl Peer {
             return None;
         }
         let identity = self.identity.take();
-        Some(Session { id: session_id(conn), peer: self.address.into(), identity })
+        Some(Session { id: session_id(conn), peer: self.address.into(), bare: self.bare, identity })
     }
 
     /// Takes the session back.

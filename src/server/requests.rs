@@ -11,8 +11,8 @@ use log::debug;
 use super::gateway::{Gateway, Timer, timer_key};
 use super::peer::{LogOut, conn_id};
 use super::pools::Job;
-use crate::net::{ConnId, Flow, Io};
-use crate::protocol::{Errno, Refusal};
+use crate::net::{CloseReason, ConnId, Flow, Io};
+use crate::protocol::{Errno, Refusal, bare};
 use crate::service::{Change, Effects, Handled, Place, Session};
 
 /// How long a pool may take for a request before it is answered with errno 13.
@@ -29,6 +29,13 @@ impl Gateway {
     /// Handles one frame's payload, or gives it to a pool.
     pub(super) fn request(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8]) -> Flow {
         let Some(peer) = self.peers.get_mut(conn.serial) else { return Flow::Continue };
+        if !peer.heard {
+            peer.hear(io.speaks_bare(conn));
+        }
+        if peer.bare && !bare::is_message(payload) {
+            io.finish(conn, CloseReason::Handler("what it sent is no message"));
+            return Flow::Pause;
+        }
         peer.token_arrived(&self.service);
         let Some(mut session) = peer.take_session(conn) else { return Flow::Pause };
         if !peer.welcome {

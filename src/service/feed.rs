@@ -120,8 +120,13 @@ impl Feed {
     /// Missed messages were queued up to `end`.
     pub fn sent_rows(&mut self, end: u64, rows: Vec<i64>, now: Instant) {
         for row in rows {
-            self.push(end, Sent::Row(row), now);
+            self.sent_row(end, row, now);
         }
+    }
+
+    /// A missed message was queued up to `end`.
+    pub fn sent_row(&mut self, end: u64, row: i64, now: Instant) {
+        self.push(end, Sent::Row(row), now);
     }
 
     /// Whether a live copy may be pushed. Otherwise it is stored: what comes

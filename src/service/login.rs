@@ -2,7 +2,6 @@
 //! announce the presence, end the session that is taken over, then read and
 //! answer.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use crate::model::{
 };
 use crate::protocol::reply::{self, LoginFields};
 use crate::protocol::request::Login;
-use crate::protocol::{Errno, Refusal};
+use crate::protocol::{Errno, Refusal, bare};
 
 /// How long a login waits for its presence to stand in Redis. Beyond that the
 /// sweep of a server without Redis finds what others could not nudge.
@@ -140,7 +139,7 @@ impl Service {
         if self.registry.with(identity.user, |slot| slot.end_takeover_of(identity.claim.number)) {
             self.flush_held(identity.user);
         }
-        let result = self.answer_login(granted, session.peer);
+        let result = self.answer_login(granted, session);
         match &result {
             Ok(_) => session.identity = Some(identity.clone()),
             Err(_) => self.end_session(session.id, identity, Ended::default(), Default::default()),
@@ -148,7 +147,7 @@ impl Service {
         result
     }
 
-    fn answer_login(&self, granted: &Granted, peer: SocketAddr) -> Result<Effects, Refusal> {
+    fn answer_login(&self, granted: &Granted, session: &Session) -> Result<Effects, Refusal> {
         let identity = &granted.identity;
         let here = self.registry.session(identity.user);
         if here.is_none_or(|here| here.claim != identity.claim.number) {
@@ -173,7 +172,10 @@ impl Service {
             self.known_users.insert(friend.id);
         }
         let answer = LoginAnswer { granted, friends: &friends, groups: &groups };
-        let (reply, rows) = answer.with_messages(page.rows, self.settings.max_frame);
+        let (reply, rows) = match session.bare {
+            true => answer.bare(page.rows),
+            false => answer.with_messages(page.rows, self.settings.max_frame),
+        };
         let login = LoggedIn {
             identity: identity.clone(),
             acks: granted.acks,
@@ -182,7 +184,7 @@ impl Service {
             nudges,
         };
         let proof = if granted.presented.is_some() { "token" } else { "password" };
-        let missed = login.rows.len();
+        let (missed, peer) = (login.rows.len(), session.peer);
         let line = format_args!("login user={user} peer={peer} by={proof} missed={missed}");
         self.throttle.audit(peer.ip(), line);
         let change = Change::LoggedIn(Box::new(login));
@@ -271,8 +273,22 @@ impl LoginAnswer<'_> {
         (self.text(&messages), taken)
     }
 
+    /// The answer for a client of the bare dialect, with what it has room for.
+    fn bare(&self, rows: Vec<OfflineRow>) -> (Vec<u8>, AnsweredRows) {
+        let (mut ids, messages): (Vec<i64>, Vec<String>) =
+            rows.into_iter().map(|row| (row.row, row.message)).unzip();
+        let (text, taken) = bare::login(self.granted.seq, &self.fields(&messages));
+        let left_out = ids.len() - taken;
+        ids.truncate(taken);
+        (text, AnsweredRows { ids, left_out })
+    }
+
     fn text(&self, messages: &[String]) -> Vec<u8> {
-        let fields = LoginFields {
+        reply::login(self.granted.seq, self.fields(messages))
+    }
+
+    fn fields<'a>(&'a self, messages: &'a [String]) -> LoginFields<'a> {
+        LoginFields {
             id: self.granted.identity.user,
             name: &self.granted.identity.name,
             friends: self.friends,
@@ -280,7 +296,6 @@ impl LoginAnswer<'_> {
             offlinemsg: messages,
             token: self.granted.token.text(),
             more: false,
-        };
-        reply::login(self.granted.seq, fields)
+        }
     }
 }

@@ -44,6 +44,10 @@ pub struct Session {
     pub id: SessionId,
     /// The client's address.
     pub peer: SocketAddr,
+    /// Whether its client wants its logins answered as [`bare`] has it.
+    ///
+    /// [`bare`]: crate::protocol::bare
+    pub bare: bool,
     /// Who is logged in, if anybody is.
     pub identity: Option<Arc<Identity>>,
 }

@@ -23,8 +23,10 @@ pub fn check(input: &[u8]) {
     let whole = decode(stream, &[]);
     assert_eq!(decode(stream, lengths), whole, "cut into segments of {lengths:?}");
     assert_eq!(decode(stream, &[1]), whole, "byte by byte");
-    if stream.first() == Some(&0) {
-        assert_eq!(whole, by_the_book(stream), "not what the protocol says");
+    match stream.first() {
+        Some(0) => assert_eq!(whole, by_the_book(stream), "not what the protocol says"),
+        Some(b'{') => assert_eq!(whole, bare_by_the_book(stream), "not what the protocol says"),
+        _ => {}
     }
     encoded_frames_come_back(stream, &whole);
 }
@@ -53,6 +55,7 @@ fn decode(stream: &[u8], lengths: &[u8]) -> Outcome {
             outcome.end = Err(err);
             return outcome;
         }
+        buffer.drain(..codec.passed_over());
     }
     outcome.end = Ok(buffer);
     outcome
@@ -92,6 +95,49 @@ fn by_the_book(mut stream: &[u8]) -> Outcome {
         stream = &stream[4 + len..];
     }
     Outcome { frames, end: Ok(stream.to_vec()) }
+}
+
+/// The bare dialect once more, as simply as it can be said.
+fn bare_by_the_book(stream: &[u8]) -> Outcome {
+    let mut frames = Vec::new();
+    let mut rest = stream;
+    loop {
+        let is_between = |byte: &u8| b"\0 \t\r\n".contains(byte);
+        rest = &rest[rest.iter().take_while(|byte| is_between(byte)).count()..];
+        match rest.first() {
+            None => return Outcome { frames, end: Ok(Vec::new()) },
+            Some(b'{') => {}
+            Some(byte) => return Outcome { frames, end: Err(CodecError::NoObject(*byte)) },
+        }
+        let seen = &rest[..rest.len().min(MAX_FRAME)];
+        if let Some(end) = (1..=seen.len()).find(|end| closes(&seen[..*end])) {
+            frames.push(rest[..end].to_vec());
+            rest = &rest[end..];
+        } else if seen.contains(&0) {
+            return Outcome { frames, end: Err(CodecError::NoObject(0)) };
+        } else if rest.len() > MAX_FRAME {
+            return Outcome { frames, end: Err(CodecError::ObjectTooLong { max: MAX_FRAME }) };
+        } else {
+            return Outcome { frames, end: Ok(rest.to_vec()) };
+        }
+    }
+}
+
+/// Whether as many braces and brackets close as open, outside of strings, and
+/// no byte among them is a NUL.
+fn closes(text: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_i32, false, false);
+    for byte in text {
+        match (in_string, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_string = !in_string,
+            (false, b'{' | b'[') => depth += 1,
+            (false, b'}' | b']') => depth -= 1,
+            _ => {}
+        }
+    }
+    depth == 0 && !text.contains(&0)
 }
 
 /// What this side would send, the other side's codec gives back.

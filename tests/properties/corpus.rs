@@ -23,6 +23,11 @@ fn every_split_of_the_corpus_gives_the_same_frames() {
 }
 
 #[test]
+fn what_bare_clients_are_told_of_the_corpus_fits_and_has_its_fields() {
+    check_all("bare", crate::bare::check);
+}
+
+#[test]
 fn the_messages_of_the_corpus_keep_their_bounds_and_their_text() {
     check_all("message", crate::message::check);
 }

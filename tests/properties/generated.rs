@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::json::{any_object, changes, object, request, spoil, value};
-use super::{codec, envelope, message, proxy_header};
+use super::{bare, codec, envelope, message, proxy_header};
 
 /// Frames of the framed dialect, now and then with a length that lies.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
@@ -19,6 +19,22 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
         1 => prop::collection::vec(any::<u8>(), 0..6),
     ];
     prop::collection::vec(frame, 0..12).prop_map(|frames| frames.concat())
+}
+
+/// Objects of the bare dialect, with anything between them, some of them spoilt.
+fn bare_stream() -> impl Strategy<Value = Vec<u8>> {
+    let text = prop_oneof![4 => any_object(), 1 => request(), 1 => value()];
+    let object = (text, changes()).prop_flat_map(|(text, changes)| {
+        let spoilt = spoil(text.as_bytes(), &changes);
+        prop_oneof![6 => Just(text.into_bytes()), 1 => Just(spoilt)]
+    });
+    let between = "[\0 \t\r\n]{0,3}|x".prop_map(String::into_bytes);
+    let parts = prop::collection::vec((object, between), 0..6);
+    parts.prop_map(|parts| {
+        let parts: Vec<u8> =
+            parts.into_iter().flat_map(|(object, end)| [object, end]).flatten().collect();
+        [&b"{}"[..], &parts].concat()
+    })
 }
 
 /// One item as a server writes it, its fields mostly right.
@@ -94,6 +110,29 @@ proptest! {
     ) {
         let count = u8::try_from(lengths.len()).unwrap();
         codec::check(&[&[count][..], &lengths, &stream].concat());
+    }
+
+    #[test]
+    fn any_split_of_a_bare_stream_gives_the_same_objects_and_the_same_end(
+        lengths in prop::collection::vec(1_u8.., 0..8),
+        stream in bare_stream(),
+    ) {
+        let count = u8::try_from(lengths.len()).unwrap();
+        codec::check(&[&[count][..], &lengths, &stream].concat());
+    }
+
+    #[test]
+    fn what_a_bare_client_is_told_fits_and_has_its_fields(text in any_object()) {
+        bare::check(text.as_bytes());
+    }
+
+    #[test]
+    fn no_spoilt_text_panics_on_its_way_to_a_bare_client(
+        request in request(),
+        changes in changes(),
+    ) {
+        bare::check(request.as_bytes());
+        bare::check(&spoil(request.as_bytes(), &changes));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // A test that meets an error should end there.
 
+mod bare;
 mod codec;
 mod corpus;
 mod envelope;

@@ -181,7 +181,7 @@ fn an_empty_frame_is_answered_and_ends_the_connection(world: &World) {
 
 fn other_first_bytes_are_closed(world: &World) {
     for bytes in [
-        &b"{\"msgid\":15}\0"[..],
+        &b" {\"msgid\":15}\0"[..],
         b"GET / HTTP/1.1\r\nHost: chat\r\n\r\n",
         b"POST / HTTP/1.1\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01",

@@ -9,6 +9,10 @@
 mod support;
 
 mod backlog;
+mod bare_answers;
+mod bare_backlog;
+mod bare_chat;
+mod bare_stream;
 mod bounds;
 mod chat;
 mod clock;

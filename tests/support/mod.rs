@@ -7,6 +7,7 @@
 //! services.rs  MariaDB, Redis, nginx
 //! door.rs      an address to connect to; registers people and logs them in
 //! client.rs    one framed connection: requests, replies, pushes
+//! cpp_client.rs  a client of the C++ family, with its habits
 //! talk.rs      what people do on it: chat, befriend, join groups
 //! wire.rs      bytes and frames, over TCP or TLS (tls.rs)
 //! proxy.rs     a cable that can hang and be cut
@@ -20,6 +21,7 @@
 
 pub mod client;
 pub mod cluster;
+pub mod cpp_client;
 pub mod door;
 pub mod process;
 pub mod proxy;

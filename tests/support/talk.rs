@@ -171,6 +171,16 @@ impl TestClient {
         texts
     }
 
+    /// The texts of everything since the login, up to this one.
+    #[track_caller]
+    pub fn texts_since_login_up_to(&mut self, last: &str) -> Vec<String> {
+        let mut texts = self.missed_texts();
+        while texts.last().is_none_or(|text| text != last) {
+            texts.push(self.next_text());
+        }
+        texts
+    }
+
     /// RECV_ACK_MSG: this many messages have been handled since the login.
     #[track_caller]
     pub fn confirm(&mut self, count: u64) {

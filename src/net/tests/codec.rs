@@ -51,9 +51,10 @@ fn lengths_out_of_bounds_are_known_from_the_header_alone() {
 }
 
 #[test]
-fn only_zero_starts_a_dialect() {
-    assert!(for_first_byte(0, 64).is_ok());
-    for first in 1..=255 {
+fn only_zero_and_a_brace_start_a_dialect() {
+    assert!(for_first_byte(0, 64).is_ok_and(|codec| !codec.is_bare()));
+    assert!(for_first_byte(b'{', 64).is_ok_and(|codec| codec.is_bare()));
+    for first in (1..=255).filter(|first| *first != b'{') {
         let refused = for_first_byte(first, 64).err();
         assert_eq!(refused, Some(CodecError::UnknownDialect(first)));
     }

@@ -1,6 +1,7 @@
 //! The rules of the reactor, one story each, against real sockets.
 
 mod acceptor;
+mod bare;
 mod closing;
 mod codec;
 mod fairness;

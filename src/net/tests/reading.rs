@@ -279,7 +279,7 @@ fn who_goes_on_after_a_violation_is_cut_off() {
 #[test]
 fn an_unknown_dialect_is_closed_at_once_without_an_answer() {
     let rig = Rig::start(Script::collect());
-    for first in *b"G{\x16\xff" {
+    for first in *b"G \n\x16\xff" {
         let (mut client, conn) = rig.connect();
         client.send_raw(&[first, 0, 0, 1]);
         assert!(client.is_cut_off());
