@@ -9,7 +9,7 @@ const INPUT_BYTES: usize = 64 * 1024;
 /// The frame that a client may send at most.
 const MAX_FRAME_BYTES: usize = 64 * 1024;
 
-fn framed() -> Box<dyn Codec> {
+fn framed() -> impl Codec {
     for_first_byte(0, MAX_FRAME_BYTES).unwrap()
 }
 

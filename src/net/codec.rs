@@ -91,15 +91,58 @@ pub trait Codec: Send {
     }
 }
 
+/// The dialects that there are. Most connections speak the one that keeps
+/// nothing between two frames.
+pub enum Dialect {
+    /// A length before each payload.
+    Framed(FramedCodec),
+    /// Objects, each with a NUL behind it.
+    Bare(Box<BareCodec>),
+}
+
+impl Codec for Dialect {
+    fn decode(&mut self, input: &mut [u8]) -> Result<Option<Decoded>, CodecError> {
+        match self {
+            Dialect::Framed(codec) => codec.decode(input),
+            Dialect::Bare(codec) => codec.decode(input),
+        }
+    }
+
+    fn passed_over(&mut self) -> usize {
+        match self {
+            Dialect::Framed(codec) => codec.passed_over(),
+            Dialect::Bare(codec) => codec.passed_over(),
+        }
+    }
+
+    fn encode_head(&self, payload_len: usize, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        match self {
+            Dialect::Framed(codec) => codec.encode_head(payload_len, out),
+            Dialect::Bare(codec) => codec.encode_head(payload_len, out),
+        }
+    }
+
+    fn tail(&self) -> &'static [u8] {
+        match self {
+            Dialect::Framed(codec) => codec.tail(),
+            Dialect::Bare(codec) => codec.tail(),
+        }
+    }
+
+    fn is_bare(&self) -> bool {
+        matches!(self, Dialect::Bare(_))
+    }
+}
+
 /// The codec of the dialect that starts with `first`. `max_frame` is how many
 /// bytes a payload of the peer may have.
 ///
 /// # Errors
 /// [`CodecError::UnknownDialect`]: the connection is closed without an answer.
-pub fn for_first_byte(first: u8, max_frame: usize) -> Result<Box<dyn Codec>, CodecError> {
+pub fn for_first_byte(first: u8, max_frame: usize) -> Result<Dialect, CodecError> {
     match first {
-        0x00 => Ok(Box::new(FramedCodec::new(max_frame))),
-        bare::OPENING => Ok(Box::new(BareCodec::new(max_frame))),
+        0x00 => Ok(Dialect::Framed(FramedCodec::new(max_frame))),
+        bare::OPENING => Ok(Dialect::Bare(Box::new(BareCodec::new(max_frame)))),
         other => Err(CodecError::UnknownDialect(other)),
     }
 }
@@ -107,7 +150,8 @@ pub fn for_first_byte(first: u8, max_frame: usize) -> Result<Box<dyn Codec>, Cod
 /// The framed dialect: 4-byte big-endian length, then that many bytes.
 #[derive(Debug, Clone)]
 pub struct FramedCodec {
-    max_frame: usize,
+    /// At most [`LONGEST_FRAME_BYTES`].
+    max_frame: u32,
 }
 
 impl FramedCodec {
@@ -115,7 +159,7 @@ impl FramedCodec {
     /// [`LONGEST_FRAME_BYTES`].
     #[must_use]
     pub fn new(max_frame: usize) -> Self {
-        Self { max_frame: max_frame.min(LONGEST_FRAME_BYTES) }
+        Self { max_frame: max_frame.min(LONGEST_FRAME_BYTES) as u32 }
     }
 }
 
@@ -128,8 +172,9 @@ impl Codec for FramedCodec {
         if len == 0 {
             return Err(CodecError::Empty);
         }
-        if len > self.max_frame {
-            return Err(CodecError::FrameTooLong { len, max: self.max_frame });
+        let max = self.max_frame as usize;
+        if len > max {
+            return Err(CodecError::FrameTooLong { len, max });
         }
         if rest.len() < len {
             return Ok(None);

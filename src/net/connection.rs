@@ -16,7 +16,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::buffer_pool::BufferPool;
-use super::codec::{Codec, CodecError, Decoded, for_first_byte};
+use super::codec::{Codec, CodecError, Decoded, Dialect, for_first_byte};
 use super::config::ReactorConfig;
 use super::inbound::Inbound;
 use super::kept_inputs::Filed;
@@ -43,7 +43,7 @@ pub(super) struct Connection {
     pub told_open: bool,
     pub phase: Phase,
     /// Known from the first byte on.
-    pub codec: Option<Box<dyn Codec>>,
+    pub codec: Option<Dialect>,
     /// What was read and is not used up.
     pub inbound: Inbound,
     /// What the socket has not taken yet.

@@ -201,7 +201,7 @@ impl Core {
         }
         let (limit, is_short) = self.allowance();
         let conn = self.connections.get_mut(id.serial).filter(|c| c.is_open())?;
-        let codec = conn.codec.as_deref()?;
+        let codec = conn.codec.as_ref()?;
         if let Some(pacing) = &conn.pacing
             && (pacing.is_full() || conn.counted_bytes() + payload.bytes().len() >= limit)
         {

@@ -126,6 +126,12 @@ impl<'a> Io<'a> {
         known.map(|c| c.id).collect()
     }
 
+    /// The connection with this count, whether the handler was told of it or not.
+    #[cfg(test)]
+    pub(super) fn nth(&self, count: u64) -> Option<ConnId> {
+        self.core.connections.values().map(|c| c.id).find(|id| id.serial.count() == count)
+    }
+
     /// Alarms in the heap, stale ones among them.
     #[cfg(test)]
     pub(super) fn alarms(&self) -> usize {

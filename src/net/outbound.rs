@@ -85,7 +85,7 @@ impl Outbound {
     /// The dialect cannot carry it; nothing was queued.
     pub(super) fn push_frame(
         &mut self,
-        codec: &dyn Codec,
+        codec: &impl Codec,
         payload: &Payload<'_>,
         pool: &mut BufferPool,
     ) -> Result<usize, CodecError> {
@@ -170,7 +170,7 @@ impl Outbound {
 impl Queue {
     fn push_frame(
         &mut self,
-        codec: &dyn Codec,
+        codec: &impl Codec,
         payload: &Payload<'_>,
         pool: &mut BufferPool,
     ) -> Result<usize, CodecError> {

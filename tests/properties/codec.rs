@@ -51,7 +51,7 @@ fn decode(stream: &[u8], lengths: &[u8]) -> Outcome {
         let (segment, later) = rest.split_at(length.clamp(1, rest.len()));
         buffer.extend_from_slice(segment);
         rest = later;
-        if let Err(err) = take_frames(codec.as_mut(), &mut buffer, &mut outcome.frames) {
+        if let Err(err) = take_frames(&mut codec, &mut buffer, &mut outcome.frames) {
             outcome.end = Err(err);
             return outcome;
         }

@@ -34,7 +34,7 @@ fn a_frame_cut_at_every_byte_is_one_frame() {
     let stream = framed(b"{\"msgid\":15}");
     for cut in 1..stream.len() {
         let mut codec = for_first_byte(0, 64).unwrap();
-        let frames = decode_in_segments(codec.as_mut(), &stream, &[cut]).unwrap();
+        let frames = decode_in_segments(&mut codec, &stream, &[cut]).unwrap();
         assert_eq!(frames, [b"{\"msgid\":15}"], "cut after {cut} bytes");
     }
 }
