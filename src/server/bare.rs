@@ -5,15 +5,14 @@
 
 use log::{debug, warn};
 
-use super::peer::Peer;
+use super::peer::{Peer, Speech};
 use crate::net::{ConnId, Io};
 use crate::protocol::bare::{self, Told};
 
 impl Peer {
     /// The first frame has come, and with it the connection's dialect.
     pub fn hear(&mut self, bare: bool) {
-        self.heard = true;
-        self.bare = bare;
+        self.speech = if bare { Speech::Bare } else { Speech::Framed };
     }
 }
 

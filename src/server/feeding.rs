@@ -29,8 +29,9 @@ impl Gateway {
         let peer =
             self.peers.get_mut(conn.serial).filter(|peer| matches!(peer.log_out, LogOut::No));
         let Some((feed, confirm_timer, is_bare)) = peer.and_then(|peer| {
+            let is_bare = peer.is_bare();
             let feed = peer.feed.as_mut().filter(|feed| takes(feed))?;
-            Some((feed, &mut peer.confirm_timer, peer.bare))
+            Some((feed, &mut peer.confirm_timer, is_bare))
         }) else {
             return self.service.not_pushed(copy, way);
         };
@@ -165,7 +166,7 @@ impl Gateway {
         page: Result<OfflinePage, StoreError>,
     ) {
         let conn = conn_id(login.session);
-        let is_bare = self.peers.get(conn.serial).is_some_and(|peer| peer.bare);
+        let is_bare = self.peers.get(conn.serial).is_some_and(|peer| peer.is_bare());
         let Some(feed) = self.feed_of(login) else { return };
         let user = feed.identity.user;
         let page = match page {
@@ -257,7 +258,7 @@ impl Gateway {
         match std::mem::replace(&mut peer.log_out, LogOut::No) {
             LogOut::Releasing(ended) if ended.0 == login => {
                 let reply = ended.1;
-                if peer.bare {
+                if peer.is_bare() {
                     bare::reply(io, conn, &reply);
                     // Nobody is logged in any more who need not ping.
                     io.set_idle_timeout(conn, Some(self.idle_timeout));

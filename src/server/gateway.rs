@@ -109,7 +109,7 @@ impl Gateway {
         self.pace.charge_copies(&mut peer.pace, effects.copies, io.now());
         let mut end = None;
         for reply in &effects.replies {
-            end = match peer.bare {
+            end = match peer.is_bare() {
                 true => bare::reply(io, conn, reply),
                 false => io.send(conn, reply),
             };
@@ -263,7 +263,7 @@ impl Gateway {
         let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         peer.awaiting -= 1;
         let (is_anonymous, may_end) = (peer.feed.is_none(), peer.half_closed || self.stopping);
-        let is_bare = peer.bare;
+        let is_bare = peer.is_bare();
         self.text.clear();
         answer.write(&mut self.text);
         if is_bare {

@@ -108,7 +108,7 @@ impl Gateway {
         if peer.revoked().is_some_and(|revoked| revoked.claim == claim) {
             io.close(conn, CloseReason::Handler("taken over while it logged in"));
         }
-        if peer.bare {
+        if peer.is_bare() {
             // Those clients never ping: TCP's keep-alive finds the dead.
             io.set_idle_timeout(conn, None);
         }

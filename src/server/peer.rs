@@ -21,10 +21,8 @@ pub(super) struct Peer {
     pub welcome: bool,
     /// How fast it has asked.
     pub pace: Pace,
-    /// What it says has been heard, and so how.
-    pub heard: bool,
-    /// It speaks the bare dialect.
-    pub bare: bool,
+    /// How it speaks.
+    pub speech: Speech,
     /// Who is logged in, unless a worker has the session.
     pub identity: Option<Arc<Identity>>,
     /// A worker has the session.
@@ -62,8 +60,7 @@ impl Peer {
         Peer {
             address: address.into(),
             welcome: true,
-            heard: false,
-            bare: false,
+            speech: Speech::Unheard,
             pace: Pace::default(),
             identity: None,
             is_away: false,
@@ -126,13 +123,23 @@ impl Peer {
             return None;
         }
         let identity = self.identity.take();
-        Some(Session { id: session_id(conn), peer: self.address.into(), bare: self.bare, identity })
+        Some(Session {
+            id: session_id(conn),
+            peer: self.address.into(),
+            bare: self.is_bare(),
+            identity,
+        })
     }
 
     /// Takes the session back.
     pub fn put_session(&mut self, session: Session) {
         self.is_away = false;
         self.identity = session.identity;
+    }
+
+    /// Whether it speaks the bare dialect.
+    pub fn is_bare(&self) -> bool {
+        self.speech == Speech::Bare
     }
 
     /// The feed, while it may be pushed to.
@@ -150,6 +157,17 @@ impl Peer {
     pub fn is_answered(&self) -> bool {
         self.takes_requests() && self.awaiting <= 0
     }
+}
+
+/// A connection's dialect, as far as chat cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speech {
+    /// Its first frame has not come.
+    Unheard,
+    /// Frames of JSON, whatever is around them.
+    Framed,
+    /// Objects as the C++ clients have them.
+    Bare,
 }
 
 /// Logins of a connection that meet others of the same user.

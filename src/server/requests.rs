@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use log::debug;
 
 use super::gateway::{Gateway, Timer, timer_key};
-use super::peer::{LogOut, conn_id};
+use super::peer::{LogOut, Speech, conn_id};
 use super::pools::Job;
 use crate::net::{CloseReason, ConnId, Flow, Io};
 use crate::protocol::{Errno, Refusal, bare};
@@ -29,10 +29,10 @@ impl Gateway {
     /// Handles one frame's payload, or gives it to a pool.
     pub(super) fn request(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8]) -> Flow {
         let Some(peer) = self.peers.get_mut(conn.serial) else { return Flow::Continue };
-        if !peer.heard {
+        if peer.speech == Speech::Unheard {
             peer.hear(io.speaks_bare(conn));
         }
-        if peer.bare && !bare::is_message(payload) {
+        if peer.is_bare() && !bare::is_message(payload) {
             io.finish(conn, CloseReason::Handler("what it sent is no message"));
             return Flow::Pause;
         }

@@ -48,13 +48,22 @@ pub struct Message {
     /// The JSON text of the push.
     pub body: Arc<[u8]>,
     /// Given back with the message's last copy.
-    memory: Arc<AtomicUsize>,
+    memory: MessageMemory,
 }
 
 /// Counts the memory of messages under way, wherever they are: in a mailbox,
 /// held, handed over, with the writer, or unconfirmed.
-#[derive(Debug, Default, Clone)]
-pub struct MessageMemory(Arc<AtomicUsize>);
+///
+/// The count lives as long as the process: shared ownership of it would cost
+/// each message two more steps that no other processor may disturb.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageMemory(&'static AtomicUsize);
+
+impl Default for MessageMemory {
+    fn default() -> MessageMemory {
+        MessageMemory(Box::leak(Box::default()))
+    }
+}
 
 impl MessageMemory {
     /// A message under way; `None`: too many are, or its `mid` is longer than
@@ -66,14 +75,14 @@ impl MessageMemory {
             return None;
         }
         self.0.fetch_add(size, Ordering::Relaxed);
-        let memory = self.0.clone();
+        let memory = *self;
         Some(Arc::new(Message { sender, mid, body, memory }))
     }
 }
 
 impl Drop for Message {
     fn drop(&mut self) {
-        self.memory.fetch_sub(self.body.len() + MESSAGE_BYTES, Ordering::Relaxed);
+        self.memory.0.fetch_sub(self.body.len() + MESSAGE_BYTES, Ordering::Relaxed);
     }
 }
 
