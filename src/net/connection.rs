@@ -303,9 +303,10 @@ impl Connection {
     }
 }
 
-/// A time of more than 49 days is that, one of less than a millisecond is one.
+/// Less than a millisecond is one; `None`: more than 49 days, as good as for
+/// ever.
 fn millis(time: Duration) -> Option<NonZeroU32> {
-    NonZeroU32::new(u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1))
+    u32::try_from(time.as_millis()).ok().and_then(|millis| NonZeroU32::new(millis.max(1)))
 }
 
 /// The mio token of a connection: its serial, which is never 0.

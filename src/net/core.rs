@@ -5,7 +5,7 @@
 //! Thread: the reactor's.
 //! Invariants:
 //! - Nothing here calls back: what a handler has to hear is only noted.
-//! - A connection stays in the map until the end of the turn in which it was
+//! - A connection stays in the table until the end of the turn in which it was
 //!   closed, and its serial never comes back.
 //! - Whatever queues bytes marks the connection dirty or finds it blocked.
 
@@ -78,6 +78,8 @@ pub(super) struct Telling {
     pub stray_headers: LogBudget,
     /// Closed for what they did not take.
     slow: LogBudget,
+    /// Beyond what a reactor can own.
+    pub refused: LogBudget,
 }
 
 impl Core {

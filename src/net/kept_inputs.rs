@@ -75,8 +75,11 @@ impl Core {
         }
         let since = conn.frame_since.map_or(self.now, Instant::from);
         let filed = (bytes > 0).then_some(Filed { bytes, since });
-        let before = std::mem::replace(&mut conn.filed, filed.map(Box::new));
-        self.kept_inputs.refile(serial, before.as_deref().copied(), filed);
+        let before = conn.filed.as_deref().copied();
+        if filed != before {
+            conn.filed = filed.map(Box::new);
+            self.kept_inputs.refile(serial, before, filed);
+        }
     }
 
     /// An input has grown, or what is left of it is to be kept. Where memory is

@@ -41,7 +41,9 @@ impl Core {
             return None;
         }
         let Some(serial) = self.serials.take() else {
-            error!(target: "reactor", "peer={peer} refused: this reactor has a million connections");
+            if let Some(more) = self.telling.refused.take(self.now) {
+                error!(target: "reactor", "peer={peer} refused: this reactor has no place left{more}");
+            }
             return None;
         };
         let id = ConnId { reactor: self.index, serial };

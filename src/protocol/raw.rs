@@ -108,7 +108,7 @@ impl<'a> RawRequest<'a> {
         Ok(request)
     }
 
-    /// The same, where it stands: it is large, and moving it is most of what a
+    /// The same into an empty one, where it stands: it is large, and moving it is most of what a
     /// small payload costs.
     ///
     /// # Errors

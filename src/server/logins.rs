@@ -113,10 +113,14 @@ impl Gateway {
             io.set_idle_timeout(conn, None);
         }
         let mut feed = Feed::new(login.identity, login.acks);
-        // Without an end the connection is finishing: the rows stay.
+        peer.answered_to = end.and_then(NonZeroU64::new);
+        peer.answer_taken = false;
+        // Without an end the connection is finishing: the rows stay. Or what a
+        // bare one takes in its time is full: it would wait for ever.
+        if end.is_none() && peer.is_bare() {
+            io.close(conn, CloseReason::Handler("took too little to be told of its login"));
+        }
         if let Some(end) = end {
-            peer.answered_to = NonZeroU64::new(end);
-            peer.answer_taken = false;
             feed.sent_rows(end, login.rows, io.now());
         }
         let full = feed.is_full();

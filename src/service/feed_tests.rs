@@ -38,7 +38,7 @@ fn deleted_rows(feed: &mut Feed) -> Vec<i64> {
 }
 
 fn copy(mid: &str) -> MessageCopy {
-    let message = MessageMemory::default().message(UserId(1), mid, Arc::from([])).unwrap();
+    let message = MessageMemory::new().message(UserId(1), mid, Arc::from([])).unwrap();
     MessageCopy { to: UserId(2), message, origin: Origin::Nobody }
 }
 

@@ -59,13 +59,13 @@ pub struct Message {
 #[derive(Debug, Clone, Copy)]
 pub struct MessageMemory(&'static AtomicUsize);
 
-impl Default for MessageMemory {
-    fn default() -> MessageMemory {
+impl MessageMemory {
+    /// A count of its own, for as long as the process lives.
+    #[expect(clippy::new_without_default, reason = "each takes memory for ever")]
+    pub fn new() -> MessageMemory {
         MessageMemory(Box::leak(Box::default()))
     }
-}
 
-impl MessageMemory {
     /// A message under way; `None`: too many are, or its `mid` is longer than
     /// any that a request may have.
     pub fn message(&self, sender: UserId, mid: &str, body: Arc<[u8]>) -> Option<Arc<Message>> {
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn messages_under_way_are_bounded_in_memory_and_give_it_back() {
-        let memory = MessageMemory::default();
+        let memory = MessageMemory::new();
         let large: Arc<[u8]> = vec![0; MOST_BYTES_UNDER_WAY / 2].into();
         let first = memory.message(UserId(1), "m1", large.clone());
         assert!(first.is_some());

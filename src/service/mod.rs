@@ -180,7 +180,7 @@ impl Service {
             handovers: AtomicU64::new(random_positive().unsigned_abs()),
             outcomes: Outcomes::default(),
             unnudged: Mutex::default(),
-            memory: MessageMemory::default(),
+            memory: MessageMemory::new(),
             sweeps_wanted: AtomicU64::new(0),
             sweeps_done: AtomicU64::new(0),
             to_resume: Mutex::default(),

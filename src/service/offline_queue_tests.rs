@@ -14,7 +14,7 @@ const DAVE: UserId = UserId(4);
 
 fn copy_of(size: usize, sender: UserId, to: UserId, mid: &str) -> MessageCopy {
     let body: Arc<[u8]> = vec![b' '; size].into();
-    let message = MessageMemory::default().message(sender, mid, body).unwrap();
+    let message = MessageMemory::new().message(sender, mid, body).unwrap();
     MessageCopy { to, message, origin: Origin::Nobody }
 }
 

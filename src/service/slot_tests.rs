@@ -8,7 +8,7 @@ use crate::model::UserId;
 const BOB: UserId = UserId(2);
 
 fn copy(mid: &str) -> MessageCopy {
-    let memory = MessageMemory::default();
+    let memory = MessageMemory::new();
     let message = memory.message(UserId(1), mid, Arc::from(b"{}".as_slice())).unwrap();
     MessageCopy { to: BOB, message, origin: Origin::Nobody }
 }

@@ -27,6 +27,8 @@ pub fn check(payload: &[u8]) {
             return;
         }
     };
+    // Whatever was read is JSON by another's judgement, too.
+    serde_json::from_slice::<serde::de::IgnoredAny>(payload).expect("only JSON is read");
     if let Some(object) = &general {
         check_fields(&raw, object);
     }
