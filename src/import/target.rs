@@ -1,6 +1,8 @@
 //! The database that is imported into: what is there already, and what must
 //! not be.
 
+use std::fs;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::ImportError;
@@ -8,7 +10,7 @@ use super::old::find;
 use super::plan::{Counts, Plan};
 use crate::config::{Database, NO_DATABASE};
 use crate::model::mysql::{MysqlOptions, MysqlStore, describe_url, tables_of};
-use crate::model::sqlite::SqliteStore;
+use crate::model::sqlite::{self, SqliteStore};
 use crate::model::store::Result;
 use crate::model::{GroupId, OfflineKey, Store, UserId};
 
@@ -31,19 +33,17 @@ pub struct Target {
 pub fn open(database: &Database, may_make: bool) -> std::result::Result<Target, ImportError> {
     let store: Option<Box<dyn Store>> = match database {
         Database::Unknown => return Err(ImportError::Usage(NO_DATABASE.into())),
-        Database::Sqlite(path) if !may_make && !path.exists() => None,
-        Database::Sqlite(path) => Some(Box::new(SqliteStore::open(path)?)),
+        Database::Sqlite(path) => {
+            let is_ours = is_ours(&sqlite::tables_of(path), &path.display().to_string())?;
+            let is_there = is_ours || fs::metadata(path).is_ok_and(|file| file.len() > 0);
+            match is_there || may_make {
+                true => Some(Box::new(SqliteStore::open(path)?)),
+                false => None,
+            }
+        }
         Database::Mysql(url) => {
             let tables = tables_of(url)?.unwrap_or_default();
-            let is_ours = find(&tables, OWN_TABLE).is_some();
-            if !is_ours && !tables.is_empty() {
-                return Err(ImportError::Usage(format!(
-                    "the database {} has tables that are not this program's: name another one \
-                     with --database, it is made if it is missing",
-                    describe_url(url)
-                )));
-            }
-            if is_ours || may_make {
+            if is_ours(&tables, &describe_url(url))? || may_make {
                 // Nobody waits for this, and its transaction is large.
                 let read_timeout = std::time::Duration::from_secs(60);
                 let options = MysqlOptions { read_timeout, ..MysqlOptions::new(url.as_str()) };
@@ -54,6 +54,18 @@ pub fn open(database: &Database, may_make: bool) -> std::result::Result<Target, 
         }
     };
     Ok(Target { store })
+}
+
+/// Whether these tables are this program's; `false`: there are none.
+fn is_ours(tables: &[String], database: &str) -> std::result::Result<bool, ImportError> {
+    let is_ours = find(tables, OWN_TABLE).is_some();
+    if !is_ours && !tables.is_empty() {
+        return Err(ImportError::Usage(format!(
+            "the database {database} has tables that are not this program's: name another one \
+             with --database, it is made if it is missing"
+        )));
+    }
+    Ok(is_ours)
 }
 
 impl Target {

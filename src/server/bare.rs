@@ -3,6 +3,8 @@
 //!
 //! Thread: its reactor's.
 
+use std::sync::Arc;
+
 use log::{debug, warn};
 
 use super::peer::{Peer, Speech};
@@ -36,10 +38,38 @@ pub(super) fn reply(io: &mut Io<'_>, conn: ConnId, text: &[u8]) -> Option<u64> {
 
 /// Sends a push. Where it ends in the outgoing stream.
 pub(super) fn push(io: &mut Io<'_>, conn: ConnId, text: &[u8]) -> Option<u64> {
-    let Some(text) = bare::push(text) else {
-        // Nobody can be helped by reading it again and again.
-        warn!(target: "gateway", "conn={conn} a message that is no push of this server's is dropped");
-        return io.queued_to(conn);
-    };
-    io.send(conn, &text)
+    match bare::push(text) {
+        Some(text) => io.send(conn, &text),
+        None => dropped(io, conn),
+    }
+}
+
+/// Nobody can be helped by reading it again and again: it counts as sent.
+fn dropped(io: &Io<'_>, conn: ConnId) -> Option<u64> {
+    warn!(target: "gateway", "conn={conn} a message that is no push of this server's is dropped");
+    io.queued_to(conn)
+}
+
+/// The push that was translated last: a group's message goes to many, one after
+/// the other.
+#[derive(Default)]
+pub(super) struct LastPush(Option<(Arc<[u8]>, Option<Arc<[u8]>>)>);
+
+impl LastPush {
+    /// Sends a push that others may be sent, too. Where it ends in the outgoing
+    /// stream.
+    pub fn send(&mut self, io: &mut Io<'_>, conn: ConnId, body: &Arc<[u8]>) -> Option<u64> {
+        if self.0.as_ref().is_none_or(|(last, _)| !Arc::ptr_eq(last, body)) {
+            self.0 = Some((body.clone(), bare::push(body).map(Arc::from)));
+        }
+        match &self.0 {
+            Some((_, Some(text))) => io.send_shared(conn, text),
+            _ => dropped(io, conn),
+        }
+    }
+
+    /// Keeps nothing.
+    pub fn forget(&mut self) {
+        self.0 = None;
+    }
 }

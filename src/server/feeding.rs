@@ -36,7 +36,7 @@ impl Gateway {
             return self.service.not_pushed(copy, way);
         };
         let end = match is_bare {
-            true => bare::push(io, conn, &copy.message.body),
+            true => self.last_push.send(io, conn, &copy.message.body),
             false => io.send_shared(conn, &copy.message.body),
         };
         let Some(end) = end else {
@@ -51,6 +51,9 @@ impl Gateway {
             io.set_timer(io.now() + self.ack_timeout, timer_key(conn, Timer::Confirm));
         }
         self.service.pushed(user, way);
+        if is_bare {
+            self.taken_already(io, conn, end);
+        }
         if overfull {
             self.relieve(io, conn);
         }
@@ -99,6 +102,14 @@ impl Gateway {
         let delivered = feed.written(offset);
         let deletions = feed.take_deletions();
         self.service.confirmed(user, login, delivered, deletions);
+    }
+
+    /// What was dropped instead of queued is taken with what was before it: at
+    /// once, where nothing is left of that.
+    fn taken_already(&mut self, io: &Io<'_>, conn: ConnId, end: u64) {
+        if io.queued_bytes(conn) == 0 {
+            self.taken(conn, end);
+        }
     }
 
     /// The client has handled so many messages since its login.
@@ -195,6 +206,9 @@ impl Gateway {
             }
         }
         let full = feed.is_full();
+        if is_bare && let Some(end) = io.queued_to(conn) {
+            self.taken_already(io, conn, end);
+        }
         if whole && page.exhausted && !full {
             self.try_go_live(io, conn, nudges);
         } else if whole {

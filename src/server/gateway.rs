@@ -14,7 +14,7 @@ use std::time::Duration;
 use log::debug;
 
 use super::admission::Admission;
-use super::bare;
+use super::bare::{self, LastPush};
 use super::lobby::Lobby;
 use super::pace::PaceLimits;
 use super::peer::{Peer, conn_id};
@@ -43,6 +43,7 @@ pub(super) struct Gateway {
     stopping: bool,
     /// Where answers are written before they are sent.
     text: Vec<u8>,
+    pub(super) last_push: LastPush,
 }
 
 /// What a gateway is told at start.
@@ -98,6 +99,7 @@ impl Gateway {
             lobby: Lobby::new(max_anonymous),
             stopping: false,
             text: Vec::new(),
+            last_push: LastPush::default(),
         }
     }
 
@@ -220,6 +222,7 @@ impl Handler for Gateway {
 
     fn on_turn_end(&mut self, io: &mut Io<'_>) {
         self.take_posts(io);
+        self.last_push.forget();
         self.service.flush_outcomes();
     }
 

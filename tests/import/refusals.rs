@@ -99,3 +99,20 @@ fn flags_that_make_no_sense_are_refused() {
     }
     target.run(&["--import-from", "sqlite:old.db"], &[]).refused(2, "--import-from names no");
 }
+
+#[test]
+fn a_sqlite_file_of_somebody_else_is_not_touched() {
+    let (old, target) = (Old::small(), Target::sqlite());
+    let file = target.file();
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    rusqlite::Connection::open(&file).unwrap().execute("CREATE TABLE t (x)", ()).unwrap();
+    let before = std::fs::read(&file).unwrap();
+    for outcome in [target.dry_run(&old), target.apply(&old)] {
+        outcome.refused(2, "tables that are not this program's");
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    // An empty file is no database yet, and a dry run leaves it so.
+    std::fs::write(&file, b"").unwrap();
+    target.dry_run(&old).done();
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), 0);
+}

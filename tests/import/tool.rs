@@ -52,6 +52,11 @@ impl Target {
         }
     }
 
+    /// SQLite's file.
+    pub fn file(&self) -> std::path::PathBuf {
+        self.plan.dir().join("data/chat.db")
+    }
+
     /// Whether anything was made there.
     #[track_caller]
     pub fn exists(&self) -> bool {

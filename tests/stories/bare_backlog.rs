@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::support::cpp_client::{CppClient, login};
 use crate::support::door::Door;
+use crate::support::server::TestServer;
 use crate::support::wait::{SOON, eventually};
 use crate::support::world::{Flag, World};
 
@@ -142,4 +143,22 @@ mod flooded {
         assert_eq!(got, texts);
         phone.expect_nothing_more();
     }
+}
+
+#[test]
+fn a_row_that_is_no_push_is_dropped_and_holds_up_no_log_out() {
+    let server = TestServer::start();
+    let bob = server.register("bob");
+    let db = rusqlite::Connection::open(server.sqlite_file()).unwrap();
+    let insert = "INSERT INTO OfflineMessage (userid, sender, mid, message) VALUES (?, ?, ?, ?)";
+    let row = (bob.id, bob.id, b"m1", r#"{"msgid":7}"#);
+    db.execute(insert, row).unwrap();
+    let mut phone = CppClient::connect(server.address()).patient();
+    assert!(phone.log_in(&bob).missed.is_empty());
+    eventually("the row is gone", SOON, || {
+        let count = "SELECT count(*) FROM OfflineMessage";
+        db.query_row(count, (), |row| row.get::<_, i64>(0)).unwrap() == 0
+    });
+    phone.send(&json!({"msgid": 3}));
+    assert!(phone.log_in(&bob).missed.is_empty(), "on the same connection");
 }

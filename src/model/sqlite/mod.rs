@@ -17,6 +17,8 @@ mod offline;
 mod open;
 mod tokens;
 
+pub use open::tables_of;
+
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};

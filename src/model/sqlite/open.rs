@@ -55,6 +55,18 @@ fn owner_only(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
+/// The names of the tables in a file, which is only read; none where it is no
+/// database.
+pub fn tables_of(path: &Path) -> Vec<String> {
+    let read = || -> Result<Vec<String>, rusqlite::Error> {
+        let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let mut tables = conn.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
+        tables.query_map((), |row| row.get(0))?.collect()
+    };
+    // Whoever opens it for writing says what is wrong with it.
+    read().unwrap_or_default()
+}
+
 /// A connection to the locked file, settings applied.
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let open = || -> Result<Connection, rusqlite::Error> {
