@@ -5,6 +5,7 @@
 //! bin ─▶ server ─▶ { service, net, bus, model, config }
 //!                   service ─▶ { protocol, model, bus's trait }
 //!                   net ─▶ std, mio and a channel: it knows nothing of chat
+//!                   net, service ─▶ serial, moment, address
 //!     ─▶ import ─▶ { model, config, protocol, service's passwords }
 //!        client ─▶ protocol
 //!        bench ─▶ std, mio: it speaks the protocol by itself; to seed, model

@@ -36,8 +36,8 @@ pub struct LoginId {
     pub claim: i64,
 }
 
-/// Who is logged in on a connection. With its reactor, or with the worker
-/// that handles its request; never with both.
+/// Who is logged in on a connection: made by its reactor for each request, and
+/// taken apart again, unless a worker handles it; never with both.
 #[derive(Debug)]
 pub struct Session {
     /// The connection.
