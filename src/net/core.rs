@@ -196,8 +196,14 @@ impl Core {
         }
     }
 
-    /// Queues one frame and says where it ends in the outgoing stream.
-    pub(super) fn send(&mut self, id: ConnId, payload: &Payload<'_>) -> Option<u64> {
+    /// Queues one frame and says where it ends in the outgoing stream. An
+    /// answer finds room where others have to wait for their pace.
+    pub(super) fn send(
+        &mut self,
+        id: ConnId,
+        payload: &Payload<'_>,
+        is_answer: bool,
+    ) -> Option<u64> {
         if id.reactor != self.index {
             return None;
         }
@@ -205,7 +211,8 @@ impl Core {
         let conn = self.connections.get_mut(id.serial).filter(|c| c.is_open())?;
         let codec = conn.codec.as_ref()?;
         if let Some(pacing) = &conn.pacing
-            && (pacing.is_full() || conn.counted_bytes() + payload.bytes().len() >= limit)
+            && (pacing.is_full() && !is_answer
+                || conn.counted_bytes() + payload.bytes().len() >= limit)
         {
             return None;
         }

@@ -35,12 +35,18 @@ impl<'a> Io<'a> {
     /// bare connection also because about a second's worth of objects waits for
     /// its pace already: it stays open, and `on_written` follows.
     pub fn send(&mut self, conn: ConnId, payload: &[u8]) -> Option<u64> {
-        self.core.send(conn, &Payload::Borrowed(payload))
+        self.core.send(conn, &Payload::Borrowed(payload), false)
+    }
+
+    /// The same for the answer to a request: where a peer's objects leave at a
+    /// pace it finds room behind a second's worth of others.
+    pub fn send_answer(&mut self, conn: ConnId, payload: &[u8]) -> Option<u64> {
+        self.core.send(conn, &Payload::Borrowed(payload), true)
     }
 
     /// The same for a payload that goes to many: a large one is not copied.
     pub fn send_shared(&mut self, conn: ConnId, payload: &Arc<[u8]>) -> Option<u64> {
-        self.core.send(conn, &Payload::Shared(payload))
+        self.core.send(conn, &Payload::Shared(payload), false)
     }
 
     /// Where what is queued for the connection ends in its outgoing stream.

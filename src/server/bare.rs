@@ -23,7 +23,7 @@ impl Peer {
 pub(super) fn reply(io: &mut Io<'_>, conn: ConnId, text: &[u8]) -> Option<u64> {
     match bare::reply(text) {
         Told::Sent(text) => {
-            let end = io.send(conn, &text);
+            let end = io.send_answer(conn, &text);
             if end.is_none() {
                 debug!(target: "gateway", "conn={conn} closing or full, an answer is not sent");
             }

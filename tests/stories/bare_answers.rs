@@ -13,6 +13,7 @@ stories! { alone [SLOWLY]:
     a_refused_login_says_what_the_cpp_server_says,
     several_people_may_use_one_connection_after_each_other,
     a_framed_login_may_take_over_from_a_cpp_client,
+    no_answer_is_lost_to_a_full_queue,
 }
 
 fn friends_and_groups_come_with_the_login(world: &World) {
@@ -106,4 +107,14 @@ fn a_framed_login_may_take_over_from_a_cpp_client(world: &World) {
     new.log_in_with(&ann, login).done();
     old.expect_closed();
     assert_eq!(new.tell(&ann, "mine"), "delivered");
+}
+
+/// At this pace four objects fill the queue.
+fn no_answer_is_lost_to_a_full_queue(world: &World) {
+    let ann = world.far().register("ann");
+    let mut phone = cpp(world.near());
+    let refused = "{\"msgid\":1}\0".repeat(9);
+    phone.send_bytes(format!("{refused}{}\0", login(&ann)).as_bytes());
+    let errnos: Vec<_> = (0..10).map(|_| phone.recv()["errno"].as_i64()).collect();
+    assert_eq!(errnos, [vec![Some(4); 9], vec![Some(0)]].concat());
 }
