@@ -1,6 +1,7 @@
 //! From the old rows to ours: pure, and the same each time.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -177,7 +178,10 @@ fn friendships(
         let example = || format!("{} and {}", user.0, friend.0);
         match (exists(user), exists(friend)) {
             (Some(a), Some(b)) if a == b => oddities.note(Oddity::SelfFriendship, example),
-            (Some(a), Some(b)) => drop(sides.insert((a, b))),
+            (Some(a), Some(b)) if !sides.insert((a, b)) => {
+                oddities.note(Oddity::DuplicateFriendship, example);
+            }
+            (Some(_), Some(_)) => {}
             _ => oddities.note(Oddity::FriendshipWithNobody, example),
         }
     }
@@ -223,19 +227,19 @@ fn members(
                 GroupRole::Normal
             }
         };
-        let kept = members.entry((group, user)).or_insert(role);
-        if role == GroupRole::Creator {
-            *kept = role;
+        match members.entry((group, user)) {
+            Entry::Vacant(place) => {
+                place.insert(role);
+            }
+            Entry::Occupied(mut kept) => {
+                oddities.note(Oddity::DuplicateMember, example);
+                if role == GroupRole::Creator {
+                    kept.insert(role);
+                }
+            }
         }
     }
-    let created: FxHashSet<GroupId> = members
-        .iter()
-        .filter(|(_, role)| **role == GroupRole::Creator)
-        .map(|((group, _), _)| *group)
-        .collect();
-    for group in groups.iter().filter(|group| !created.contains(&group.id)) {
-        oddities.note(Oddity::NoCreator, || format!("group {} {:?}", group.id, group.name));
-    }
+    note_creators(&members, groups, oddities);
     for (group, count) in exceeding(members.keys().map(|key| key.0), limits.members) {
         oddities.note(Oddity::TooManyMembers, || format!("group {group} has {count}"));
     }
@@ -243,6 +247,26 @@ fn members(
         oddities.note(Oddity::TooManyGroups, || format!("user {user} is in {count}"));
     }
     members
+}
+
+/// Notes which groups have no creator, or several.
+fn note_creators(
+    members: &BTreeMap<(GroupId, UserId), GroupRole>,
+    groups: &[NewGroup],
+    oddities: &mut Oddities,
+) {
+    let mut creators: FxHashMap<GroupId, u32> = FxHashMap::default();
+    for ((group, _), _) in members.iter().filter(|(_, role)| **role == GroupRole::Creator) {
+        *creators.entry(*group).or_default() += 1;
+    }
+    for group in groups {
+        let example = || format!("group {} {:?}", group.id, group.name);
+        match creators.get(&group.id) {
+            None => oddities.note(Oddity::NoCreator, example),
+            Some(1) => {}
+            Some(_) => oddities.note(Oddity::SeveralCreators, example),
+        }
+    }
 }
 
 fn messages<'a>(

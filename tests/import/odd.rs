@@ -13,9 +13,10 @@ fn odd() -> Old {
             (30, REPEAT('x', 60), 'p'), (31, 'tab\there', 'p'), (32, ' space ', 'p'),
             (33, 'bob', 'p'), (34, 'silent', ''), (35, 'long', REPEAT('p', 150)),
             (2147483648, 'far', 'p'), (36, '', 'p'), (37, NULL, NULL)",
-        "INSERT INTO Friend VALUES (13, 22), (22, 13), (13, 99), (13, 13)",
+        "INSERT INTO Friend VALUES (13, 22), (22, 13), (13, 99), (13, 13), (13, 22)",
         "INSERT INTO AllGroup VALUES (6, 'team', REPEAT('d', 250))",
-        "INSERT INTO GroupUser VALUES (5, 99, 'normal'), (9, 13, 'normal'), (6, 21, 'owner')",
+        "INSERT INTO GroupUser VALUES (5, 99, 'normal'), (9, 13, 'normal'), (6, 21, 'owner'),
+            (6, 21, 'normal')",
     ] {
         old.run(sql);
     }
@@ -45,6 +46,8 @@ fn each_oddity_is_counted_and_named_in_the_dry_run() {
         ("names with nothing in them", 2),
         ("in one direction only", 1),
         ("friends of themselves", 1),
+        ("friendships that stand there twice", 1),
+        ("members that stand there twice", 1),
         ("friendships of users that do not exist", 1),
         ("descriptions of more than 200", 1),
         ("that are no users", 1),
