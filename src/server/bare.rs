@@ -53,23 +53,29 @@ fn dropped(io: &Io<'_>, conn: ConnId) -> Option<u64> {
 /// The push that was translated last: a group's message goes to many, one after
 /// the other.
 #[derive(Default)]
-pub(super) struct LastPush(Option<(Arc<[u8]>, Option<Arc<[u8]>>)>);
+pub(super) struct LastPush {
+    /// The text as others get it.
+    body: Option<Arc<[u8]>>,
+    /// As those clients get it; `None`: it is no push.
+    text: Option<Arc<[u8]>>,
+}
 
 impl LastPush {
     /// Sends a push that others may be sent, too. Where it ends in the outgoing
     /// stream.
     pub fn send(&mut self, io: &mut Io<'_>, conn: ConnId, body: &Arc<[u8]>) -> Option<u64> {
-        if self.0.as_ref().is_none_or(|(last, _)| !Arc::ptr_eq(last, body)) {
-            self.0 = Some((body.clone(), bare::push(body).map(Arc::from)));
+        if self.body.as_ref().is_none_or(|last| !Arc::ptr_eq(last, body)) {
+            self.body = Some(body.clone());
+            self.text = bare::push(body).map(Arc::from);
         }
-        match &self.0 {
-            Some((_, Some(text))) => io.send_shared(conn, text),
-            _ => dropped(io, conn),
+        match &self.text {
+            Some(text) => io.send_shared(conn, text),
+            None => dropped(io, conn),
         }
     }
 
     /// Keeps nothing.
     pub fn forget(&mut self) {
-        self.0 = None;
+        *self = LastPush::default();
     }
 }
