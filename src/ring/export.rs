@@ -249,12 +249,19 @@ fn compose(
 fn resolve(path: &Path) -> Result<PathBuf, ExportError> {
     let error = |err| ExportError::Io { what: "find", path: path.to_owned(), err };
     match path.canonicalize() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound && path.is_symlink() => Err(error(
+            io::Error::new(io::ErrorKind::NotFound, "it is a link to a file that is not there"),
+        )),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(error)?;
             let name = path.file_name().ok_or(io::Error::from(io::ErrorKind::InvalidInput));
             Ok(folder.join(name.map_err(error)?))
         }
-        found => found.map_err(error),
+        found => {
+            let found = found.map_err(error)?;
+            sources::check_kind(&found)?;
+            Ok(found)
+        }
     }
 }

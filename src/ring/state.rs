@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::sources::kind_of;
 use super::upstream::{RingError, Upstream};
 
 /// Where it is unless another place is given: beside ChatServer's data.
@@ -123,6 +124,11 @@ impl StateFile {
     pub fn read(&mut self) -> Result<&State, StateError> {
         let Some(path) = self.path.clone() else { return Ok(&self.state) };
         let io_error = |what, err| StateError::Io { path: path.clone(), what, err };
+        // To open a FIFO would be to wait, to replace a device to lose it.
+        if let Some(kind) = fs::metadata(&path).ok().and_then(|about| kind_of(about.file_type())) {
+            let why = format!("it is {kind}, no regular file");
+            return Err(StateError::Garbage { path, why });
+        }
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {

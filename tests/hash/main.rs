@@ -5,6 +5,7 @@
 
 mod agreement;
 mod files;
+mod kinds;
 mod load;
 mod original;
 #[path = "../client/screen.rs"]
