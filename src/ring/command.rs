@@ -113,8 +113,8 @@ pub const USAGES: [Usage; 12] = [
     },
     Usage {
         word: "export",
-        rest: "FILE [--reload] [--conf MAIN] [--upstream NAME]",
-        what: "write the upstream into an nginx configuration, if nginx -t agrees, and have nginx reload; MAIN: the configuration that includes FILE",
+        rest: "FILE [--reload] [--conf MAIN] [--upstream NAME] [--force]",
+        what: "write the upstream into an nginx configuration, if nginx -t agrees, and have nginx reload; MAIN: the configuration that includes FILE; --force: even where that loses what was written there by hand since the last import or export",
     },
     Usage { word: "help", rest: "", what: "list the commands; quit (or Ctrl+D) leaves" },
 ];
@@ -257,11 +257,13 @@ fn parse_import(words: &[&str]) -> Result<Command, CommandError> {
 }
 
 fn parse_export(words: &[&str]) -> Result<Command, CommandError> {
-    let mut options = Options::read("export", words, &["--upstream", "--conf"], &["--reload"])?;
+    let mut options =
+        Options::read("export", words, &["--upstream", "--conf"], &["--reload", "--force"])?;
     let upstream = options.upstream()?;
     let conf = options.value("--conf").map(PathBuf::from);
-    let reload = options.flags.iter().any(|flag| flag == "--reload");
-    Ok(Command::Export { target: Target { file: options.file, conf, reload }, upstream })
+    let has = |name| options.flags.iter().any(|flag| flag == name);
+    let (reload, force) = (has("--reload"), has("--force"));
+    Ok(Command::Export { target: Target { file: options.file, conf, reload, force }, upstream })
 }
 
 /// A file, with options before and behind it.

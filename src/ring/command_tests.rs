@@ -48,7 +48,8 @@ fn the_other_commands_are_understood() {
             target: Target {
                 file: "a.conf".into(),
                 conf: Some("/etc/nginx.conf".into()),
-                reload: true
+                reload: true,
+                force: false,
             },
             upstream: None,
         }

@@ -273,7 +273,7 @@ impl Configurator {
             let mut upstream = state.upstream.clone();
             upstream.key = key.unwrap_or(upstream.key);
             upstream.name = name.map_or(upstream.name, str::to_owned);
-            let done = export::export(&upstream, target, &nginx);
+            let done = export::export(&upstream, state.nginx.as_ref(), target, &nginx);
             if let Ok(_) | Err(ExportError::NotReloaded { .. }) = &done {
                 *state = State { upstream: upstream.clone(), nginx: Some(upstream.clone()) };
             }

@@ -158,7 +158,9 @@ fn complete(typed: &str, servers: &[ServerName]) -> (usize, Vec<Pair>) {
             split(servers).filter(|(known, _)| known == host).map(|(_, port)| port).collect()
         }
         ["add", _, _] => vec!["160".to_owned()],
-        ["export", ..] => ["--reload", "--conf", "--upstream"].map(str::to_owned).to_vec(),
+        ["export", ..] => {
+            ["--reload", "--conf", "--upstream", "--force"].map(str::to_owned).to_vec()
+        }
         ["import", ..] => vec!["--upstream".to_owned()],
         _ => Vec::new(),
     };

@@ -61,9 +61,11 @@ impl Staged {
         let plain = |path: &Path| path.display().to_string();
         let err = match err {
             NginxError::Says(said) => {
-                NginxError::Says(said.replace(&plain(&self.new), &plain(&self.file)))
+                let around = format!("(the configuration around {})", self.file.display());
+                let said = said.replace(&plain(&self.new), &plain(&self.file));
+                NginxError::Says(said.replace(&plain(&self.around), &around))
             }
-            other => other,
+            err => return ExportError::Unasked { file: self.file.clone(), err },
         };
         ExportError::Refused { file: self.file.clone(), err }
     }
@@ -95,7 +97,14 @@ impl Staged {
         let pid = self.pid.display();
         let text = format!("{load}pid \"{pid}\";\nerror_log stderr;\nevents {{}}\n{include}\n");
         fs::write(&self.around, text).map_err(|err| self.error("write", &self.around, err))?;
-        nginx.test(&self.around).map_err(|err| self.refused(err))
+        let refused = nginx.test(&self.around).map_err(|err| self.refused(err));
+        refused.map_err(|err| match err {
+            ExportError::Refused { file, err: NginxError::Says(said) } => {
+                let advice = "it was asked about this file alone; if the file needs what stands around it, name the configuration that includes it with --conf";
+                ExportError::Refused { file, err: NginxError::Says(format!("{said}\n{advice}")) }
+            }
+            other => other,
+        })
     }
 
     pub(super) fn built_in_conf(&self, nginx: &Nginx) -> Result<PathBuf, ExportError> {
@@ -129,11 +138,7 @@ impl Staged {
                 .map_err(|err| self.error("keep a copy of", &self.file, err))?;
         }
         self.commit()?;
-        let refused = match nginx.files(conf) {
-            Ok(files) if files.iter().any(|path| self.is(path)) => return Ok(()),
-            Ok(_) => ExportError::NotIncluded { file: self.file.clone(), conf: conf.to_owned() },
-            Err(err) => self.refused(err),
-        };
+        let Err(refused) = self.check_included(nginx, conf) else { return Ok(()) };
         if existed {
             fs::rename(&self.before, &self.file).map_err(|err| {
                 // The only copy: it stays, and is named.
@@ -144,6 +149,15 @@ impl Staged {
             fs::remove_file(&self.file).map_err(|err| self.error("remove", &self.file, err))?;
         }
         Err(refused)
+    }
+
+    /// Whether nginx takes `conf` as it is, and the file with it.
+    pub(super) fn check_included(&self, nginx: &Nginx, conf: &Path) -> Result<(), ExportError> {
+        let files = nginx.files(conf).map_err(|err| self.refused(err))?;
+        if files.iter().any(|path| self.is(path)) {
+            return Ok(());
+        }
+        Err(ExportError::NotIncluded { file: self.file.clone(), conf: conf.to_owned() })
     }
 
     /// Whether a path that nginx names leads to the file.
