@@ -8,6 +8,7 @@ use super::import::{self, ImportError};
 use super::nginx::Nginx;
 use super::report;
 use super::sample::Balancer;
+use super::signals::Held;
 use super::state::{State, StateError, StateFile};
 use super::upstream::{RingError, Server, Upstream};
 use super::{Client, KeyForm, Pick, Ring, ServerName};
@@ -20,6 +21,8 @@ pub struct Configurator {
     nginx: Nginx,
     /// The ring of this generation of the state.
     ring: Option<(u64, Ring)>,
+    /// From an export until its answer is out.
+    held: Option<Held>,
 }
 
 /// Why a command was not carried out.
@@ -61,6 +64,9 @@ pub enum Problem {
     /// An export in a script that has failed already.
     #[error("not exported, since an earlier line has failed")]
     Doubtful,
+    /// An export that could be cut off in the middle is not begun.
+    #[error("not exported, since signals cannot be held back meanwhile: {0}")]
+    Signals(io::Error),
     /// Whoever reads is gone.
     #[error("the answer cannot be written: {0}")]
     Output(#[from] io::Error),
@@ -72,7 +78,7 @@ pub type Notes = Vec<String>;
 impl Configurator {
     /// By this state; `key` goes before what it says.
     pub fn new(state: StateFile, key: Option<KeyForm>, nginx: Nginx) -> Configurator {
-        Configurator { state, key, nginx, ring: None }
+        Configurator { state, key, nginx, ring: None, held: None }
     }
 
     /// The servers, for completion.
@@ -82,6 +88,11 @@ impl Configurator {
     pub fn servers(&mut self) -> Result<Vec<ServerName>, StateError> {
         let servers = &self.state.read()?.upstream.servers;
         Ok(servers.iter().map(|server| server.server.clone()).collect())
+    }
+
+    /// What a command said is out: signals that waited for that take effect.
+    pub fn release(&mut self) {
+        self.held = None;
     }
 
     /// Carries a command out and writes its answer.
@@ -269,7 +280,11 @@ impl Configurator {
         out: &mut dyn Write,
     ) -> Result<Notes, Problem> {
         let (key, nginx) = (self.key, self.nginx.clone());
+        let held = &mut self.held;
         let (exported, done) = self.state.change(|state| {
+            // Else an included file would stay as nginx has not agreed to it.
+            *held = None;
+            *held = Some(Held::new().map_err(Problem::Signals)?);
             let mut upstream = state.upstream.clone();
             upstream.key = key.unwrap_or(upstream.key);
             upstream.name = name.map_or(upstream.name, str::to_owned);

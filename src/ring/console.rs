@@ -78,6 +78,7 @@ fn obey(configurator: &mut Configurator, line: &str) -> io::Result<bool> {
         Err(e) => println_to(&mut out, &e.to_string())?,
     }
     out.flush()?;
+    configurator.release();
     Ok(true)
 }
 

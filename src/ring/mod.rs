@@ -15,6 +15,7 @@
 //! nginx.rs        the program: asked for its opinion, told to reload
 //! drift.rs       what was changed in the file by hand meanwhile
 //! export.rs       from an upstream to a file that nginx has agreed to
+//! signals.rs     those that end a program wait meanwhile
 //! staged.rs       a new text until it is in its file's place
 //! command.rs      what the commands are called and take
 //! configurator.rs what they do; report.rs: longer answers
@@ -39,6 +40,7 @@ pub mod rewrite;
 pub mod sample;
 pub mod script;
 pub mod server_name;
+mod signals;
 pub mod sources;
 mod staged;
 pub mod state;

@@ -46,7 +46,8 @@ impl Staged {
         };
         let (new, before, around) = (beside("new"), beside("before"), beside("check"));
         let (pid, file) = (beside("pid"), file.to_owned());
-        let mut staged = Staged { file, new, before, around, pid, notes: Vec::new() };
+        let notes = left_behind(&file);
+        let mut staged = Staged { file, new, before, around, pid, notes };
         staged.write_new(text).map_err(|err| staged.error("write", &staged.new, err))?;
         Ok(staged)
     }
@@ -180,4 +181,28 @@ impl Drop for Staged {
             }
         }
     }
+}
+
+/// A word on each copy that an export which was killed has left of the file.
+fn left_behind(file: &Path) -> Vec<String> {
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name().and_then(|n| n.to_str()))
+    else {
+        return Vec::new();
+    };
+    let is_copy = |entry: &fs::DirEntry| {
+        let found = entry.file_name();
+        let rest = found.to_str().and_then(|found| found.strip_prefix(&format!(".{name}.")));
+        let pid = rest.and_then(|rest| rest.strip_suffix(".before"));
+        pid.is_some_and(|pid| pid.parse::<u32>().is_ok())
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let word = |entry: fs::DirEntry| {
+        let (copy, file) = (entry.path(), file.display());
+        format!(
+            "{}: an earlier export was killed and has left this, what {file} said before it; \
+             remove it once {file} is as you want it.",
+            copy.display()
+        )
+    };
+    entries.filter(is_copy).map(word).collect()
 }

@@ -11,6 +11,7 @@ mod original;
 #[path = "../client/screen.rs"]
 mod screen;
 mod scripts;
+mod signals;
 #[macro_use]
 #[path = "../support/mod.rs"]
 mod support;
