@@ -164,3 +164,17 @@ fn a_server_that_is_marked_down_is_passed_over() {
     tool.answer("up 127.0.0.1 6000");
     assert_eq!(tool.answer(&get), "127.0.0.1:6000\n");
 }
+
+#[test]
+fn the_readme_shows_what_it_answers() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("$ ./bin/ConsistentHash\n").unwrap();
+    let (transcript, _) = rest.split_once("```").unwrap();
+    let (typed, answers): (Vec<&str>, Vec<&str>) =
+        transcript.lines().skip(1).partition(|line| line.starts_with("ring> "));
+    let typed: Vec<&str> = typed.iter().filter_map(|line| line.strip_prefix("ring> ")).collect();
+    assert!(typed.len() > 3, "{transcript}");
+    let run = Tool::new().lines(&(typed.join("\n") + "\n"));
+    assert_eq!((run.code, run.err.as_str()), (Some(0), ""), "{run:?}");
+    assert_eq!(run.out.lines().collect::<Vec<_>>(), answers);
+}
