@@ -90,6 +90,26 @@ fn a_whole_configuration_keeps_all_but_its_servers() {
 }
 
 #[test]
+fn an_export_right_after_an_import_changes_not_a_byte() {
+    let tool = Tool::new();
+    let stream =
+        UPSTREAM.replace("; # ours", " weight=1; # ours\n\n # theirs\n\tserver  127.0.0.1:7002;");
+    let before = whole(&tool, &stream);
+    fs::write(tool.path("nginx.conf"), &before).unwrap();
+    tool.answer("import nginx.conf");
+    assert!(tool.answer("export nginx.conf").contains("said so already"));
+    assert_eq!(read(&tool, "nginx.conf"), before);
+}
+
+#[test]
+fn a_large_ring_fits_into_the_memory_of_a_new_file() {
+    let tool = Tool::new();
+    let lines: String = (1..=150).map(|port| format!("add 127.0.0.1 {port} 160\n")).collect();
+    assert_eq!(tool.lines(&lines).code, Some(0));
+    tool.answer("export new.conf");
+}
+
+#[test]
 fn a_file_that_nginx_refuses_stays_as_it_was() {
     let tool = tool();
     let before = whole(&tool, &format!("{UPSTREAM}\n    no_such_directive on;"));
