@@ -111,10 +111,14 @@ impl Configurator {
             Command::Up(name) => self.up(name, out),
             Command::Import { file, upstream } => {
                 let imported = import::import(file, upstream.as_deref())?;
-                self.import(imported, out)
+                let notes = import::dual_stack(file, &imported.name)?;
+                let mut all = self.import(imported, out)?;
+                all.extend(notes);
+                Ok(all)
             }
             Command::Export { target, upstream } => self.export(target, upstream.as_deref(), out),
             Command::Help => Ok(report::help(out).map(|()| Notes::new())?),
+            Command::HelpOn(usage) => Ok(report::help_on(usage, out).map(|()| Notes::new())?),
             Command::Quit => Ok(Notes::new()),
         }
     }
@@ -296,7 +300,7 @@ impl Configurator {
             Ok::<_, Problem>((upstream, done))
         })?;
         let done = done?;
-        report::exported(&exported, target, done.changed, out)?;
+        report::exported(&exported, target, &done, out)?;
         Ok(done.notes)
     }
 }
@@ -327,7 +331,8 @@ fn apply(upstream: &mut Upstream, change: &Change) -> Result<String, Problem> {
                     )
                 } else {
                     format!(
-                        "{name} was on the ring with {had} points and now has {}.",
+                        "{name} was on the ring with {} and now has {}.",
+                        report::number(had.into(), "point"),
                         report::points(*points)
                     )
                 }
@@ -335,7 +340,7 @@ fn apply(upstream: &mut Upstream, change: &Change) -> Result<String, Problem> {
         },
         Change::Del(name) => {
             let gone = upstream.servers.remove(position(upstream, name)?);
-            format!("{name} is removed, with its {} points.", gone.points)
+            format!("{name} is removed, with its {}.", report::number(gone.points.into(), "point"))
         }
     };
     upstream.check()?;

@@ -32,6 +32,8 @@ pub struct Target {
 pub struct Done {
     /// Whether the file said something else before.
     pub changed: bool,
+    /// `worker_shutdown_timeout` of the configuration that nginx reads again.
+    pub cut_off_after: Option<String>,
     /// What a person should know.
     pub notes: Vec<String>,
 }
@@ -43,7 +45,7 @@ pub enum ExportError {
     #[error("the ring is empty: nginx needs at least one server; add host port num")]
     Empty,
     /// A number of points that is no weight.
-    #[error("{server} has {points} points, which no weight of nginx gives (160 for each unit): take {choice}", choice = choice(*.below, *.above))]
+    #[error("{server} has {}, which no weight of nginx gives (160 for each unit): take {choice}", super::report::number(u64::from(*.points), "point"), choice = choice(*.below, *.above))]
     NoWeight {
         /// The server.
         server: ServerName,
@@ -188,6 +190,7 @@ pub fn export(
             None
         }
     };
+    let cut_off_after = conf.as_deref().and_then(shutdown_timeout);
     match conf {
         Some(conf) if target.reload => nginx
             .reload(&conf)
@@ -197,7 +200,15 @@ pub fn export(
     let mut notes = std::mem::take(&mut staged.notes);
     notes.extend(drift.notes(&file));
     notes.extend(down_note(upstream));
-    Ok(Done { changed, notes })
+    Ok(Done { changed, cut_off_after, notes })
+}
+
+/// When nginx ends the connections of its old workers, if ever.
+fn shutdown_timeout(conf: &Path) -> Option<String> {
+    // nginx has just read it; what cannot be followed here has no more to say.
+    let top = sources::top(conf).ok()?;
+    let found = top.iter().find(|found| found.directive.name() == "worker_shutdown_timeout")?;
+    Some(found.directive.arguments().join(" "))
 }
 
 fn check(upstream: &Upstream) -> Result<(), ExportError> {

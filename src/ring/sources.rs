@@ -126,18 +126,37 @@ pub fn parse(path: &Path) -> Result<Vec<Directive>, SourceError> {
 /// # Errors
 /// Where a file cannot be read or followed.
 pub fn upstreams(path: &Path) -> Result<Vec<Found>, SourceError> {
+    in_stream(path, "upstream")
+}
+
+/// The same for the servers that clients connect to.
+///
+/// # Errors
+/// Where a file cannot be read or followed.
+pub fn listeners(path: &Path) -> Result<Vec<Found>, SourceError> {
+    in_stream(path, "server")
+}
+
+fn in_stream(path: &Path, name: &str) -> Result<Vec<Found>, SourceError> {
     let mut walk = Walk::new(path);
-    let top = walk.file(path, 0)?;
     let mut found = Vec::new();
-    for item in top {
+    for item in walk.file(path, 0)? {
         match item.directive.name() {
             "stream" => found.extend(walk.inner(&item, 0)?),
-            "upstream" => found.push(item),
+            known if known == name => found.push(item),
             _ => {}
         }
     }
-    found.retain(|item| item.directive.name() == "upstream");
+    found.retain(|item| item.directive.name() == name);
     Ok(found)
+}
+
+/// The directives outside of all blocks, those of includes in their places.
+///
+/// # Errors
+/// Where a file cannot be read or followed.
+pub fn top(path: &Path) -> Result<Vec<Found>, SourceError> {
+    Walk::new(path).file(path, 0)
 }
 
 /// The directives inside of a directive, those of its includes in their places.

@@ -114,6 +114,14 @@ impl StateFile {
 
     /// In a file, which need not exist before the first change.
     pub fn at(path: PathBuf) -> StateFile {
+        // A link stays one: the file that it leads to is replaced, and locked.
+        let path = match fs::read_link(&path) {
+            Ok(to) => {
+                let to = path.parent().map_or(to.clone(), |folder| folder.join(&to));
+                to.canonicalize().unwrap_or(to)
+            }
+            Err(_) => path,
+        };
         StateFile { path: Some(path), ..StateFile::none() }
     }
 
@@ -212,6 +220,9 @@ impl StateFile {
         text.push(b'\n');
         let new = beside(path, ".new");
         let written = File::create(&new).and_then(|mut file| {
+            if let Ok(old) = fs::metadata(path) {
+                file.set_permissions(old.permissions())?;
+            }
             file.write_all(&text)?;
             file.sync_all()?;
             let stamp = stamp(&file)?;

@@ -225,6 +225,12 @@ fn a_part_of_a_running_nginx_is_replaced_and_reloaded() {
     nginx.reload();
     let client = Client::connect([127, 0, 0, 1].into(), nginx.address());
     assert_eq!(client.server, servers[1].address().to_string());
+    let export = format!("export chat.conf --reload --conf {}", conf.display());
+    assert!(tool.answer(&export).ends_with("clients who are connected stay where they are.\n"));
+    let text = fs::read_to_string(conf).unwrap();
+    fs::write(conf, text + "\nworker_shutdown_timeout 50s;\n").unwrap();
+    let said = tool.answer(&export);
+    assert!(said.contains("stay where they are for 50s, then worker_shutdown_timeout"), "{said}");
 }
 
 #[test]
@@ -346,4 +352,28 @@ fn nginx_that_cannot_be_asked_is_no_nginx_that_refuses() {
         assert!(run.err.contains("nginx was not asked"), "{}", run.err);
     }
     assert_eq!(tool.answer("export new.conf").lines().count(), 1);
+}
+
+#[test]
+fn a_listener_of_both_kinds_of_addresses_is_named_on_import() {
+    let tool = Tool::new();
+    let server = |to: &str, options: &str| {
+        format!("\nserver {{\n listen [::]:8000 {options};\n proxy_pass {to};\n}}")
+    };
+    for (servers, line) in [
+        (server("chat_servers", "ipv6only=off"), Some(11)),
+        (server("chat_servers", "ipv6only=on"), None),
+        (server("others", "ipv6only=off"), None),
+    ] {
+        fs::write(tool.path("nginx.conf"), whole(&tool, &format!("{UPSTREAM}{servers}"))).unwrap();
+        let run = tool.run("import nginx.conf");
+        assert_eq!(run.code, Some(0), "{run:?}");
+        match line {
+            Some(line) => {
+                let part = format!("nginx.conf, line {line}: with ipv6only=off nginx hashes");
+                assert!(run.err.contains(&part), "{}", run.err);
+            }
+            None => assert_eq!(run.err, ""),
+        }
+    }
 }
