@@ -87,6 +87,8 @@ impl Nginx {
         if let Some(conf) = conf {
             command.arg("-c").arg(conf);
         }
+        // In this process group: sudo could not ask for a password from another
+        // one. Ctrl+C then ends nginx too, which counts as its refusal.
         let run_error = |err| NginxError::Run { program: program.clone(), err };
         let output = command.output().map_err(run_error)?;
         if output.status.success() {

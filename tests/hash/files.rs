@@ -327,6 +327,25 @@ fn an_included_file_may_need_what_stands_around_it() {
 }
 
 #[test]
+fn an_included_file_may_name_a_certificate_beside_the_whole() {
+    let tool = tool();
+    fs::create_dir(tool.path("parts")).unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["chat.example".to_owned()]).unwrap();
+    fs::write(tool.path("chat.pem"), made.cert.pem()).unwrap();
+    fs::write(tool.path("chat.key"), made.signing_key.serialize_pem()).unwrap();
+    let part = format!(
+        "{UPSTREAM}\nserver {{ listen 127.0.0.1:1 ssl; proxy_pass chat_servers;\n\
+         ssl_certificate chat.pem; ssl_certificate_key chat.key; }}\n"
+    );
+    fs::write(tool.path("parts/chat.conf"), &part).unwrap();
+    fs::write(tool.path("main.conf"), whole(&tool, "include parts/chat.conf;")).unwrap();
+    refused(&tool.run("export parts/chat.conf"), "chat.pem");
+    let run = tool.run("export parts/chat.conf --conf main.conf");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(read(&tool, "parts/chat.conf").contains("server 127.0.0.1:6002 weight=2"));
+}
+
+#[test]
 fn the_including_file_is_not_where_the_upstream_is_written() {
     let tool = tool();
     fs::write(tool.path("chat.conf"), UPSTREAM).unwrap();

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::support::wait;
 use crate::tool::Tool;
@@ -36,6 +36,8 @@ fn tool_with_slow_nginx(verdict: &str) -> Tool {
 fn exporting(tool: &Tool) -> Child {
     let mut command = tool.command();
     command.args(["export", "chat.conf", "--conf", "main.conf"]);
+    // As a terminal has it: Ctrl+C reaches the tool and its nginx.
+    command.process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     wait::eventually("nginx is asked", wait::SOON, || tool.path("asked").exists());
@@ -65,6 +67,17 @@ fn a_signal_leaves_no_text_that_nginx_refuses() {
         assert_eq!(read(&tool), BEFORE);
         assert_eq!(hidden(&tool), [""; 0], "nothing is left beside it");
     }
+}
+
+#[test]
+fn ctrl_c_ends_nginx_and_restores_the_file() {
+    let tool = tool_with_slow_nginx("exit 0");
+    let export = exporting(&tool);
+    kill_process_group(Pid::from_child(&export), Signal::INT).unwrap();
+    let output = export.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(Signal::INT.as_raw()), "{output:?}");
+    assert_eq!(read(&tool), BEFORE);
+    assert_eq!(hidden(&tool), [""; 0], "nothing is left beside it");
 }
 
 #[test]
