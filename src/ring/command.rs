@@ -44,6 +44,8 @@ pub enum Command {
     },
     /// List the commands.
     Help,
+    /// How one of them is written.
+    HelpOn(&'static Usage),
     /// Leave.
     Quit,
 }
@@ -58,6 +60,7 @@ pub enum Change {
 }
 
 /// How one command is written.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Usage {
     /// Its first word.
     pub word: &'static str,
@@ -68,7 +71,7 @@ pub struct Usage {
 }
 
 /// Every command.
-pub const USAGES: [Usage; 12] = [
+pub static USAGES: [Usage; 12] = [
     Usage {
         word: "add",
         rest: "host port num",
@@ -113,8 +116,8 @@ pub const USAGES: [Usage; 12] = [
     },
     Usage {
         word: "export",
-        rest: "FILE [--reload] [--conf MAIN] [--upstream NAME]",
-        what: "write the upstream into an nginx configuration, if nginx -t agrees, and have nginx reload; MAIN: the configuration that includes FILE",
+        rest: "FILE [--reload] [--conf MAIN] [--upstream NAME] [--force]",
+        what: "write the upstream into an nginx configuration, if nginx -t agrees, and have nginx reload; MAIN: the configuration that includes FILE; --force: even where that loses what was written there by hand since the last import or export",
     },
     Usage { word: "help", rest: "", what: "list the commands; quit (or Ctrl+D) leaves" },
 ];
@@ -179,7 +182,10 @@ impl CommandError {
 
 /// How the command is written that is called so.
 fn usage(word: &str) -> &'static Usage {
-    USAGES.iter().find(|usage| usage.word == word).unwrap_or(&USAGES[USAGES.len() - 1])
+    USAGES
+        .iter()
+        .find(|usage| usage.word.eq_ignore_ascii_case(word))
+        .unwrap_or(&USAGES[USAGES.len() - 1])
 }
 
 /// Reads a line; `None` for an empty one or a comment (`#`).
@@ -203,7 +209,9 @@ pub fn parse(words: &[String]) -> Result<Command, CommandError> {
     let [word, rest @ ..] = words else { return Err(CommandError::Unknown(String::new())) };
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     let known = word.to_ascii_lowercase();
+    let is_command = || USAGES.iter().any(|usage| usage.word.eq_ignore_ascii_case(word));
     match (known.as_str(), &rest[..]) {
+        (_, ["--help" | "-h"]) if is_command() => Ok(Command::HelpOn(usage(word))),
         ("add" | "del", _) => Ok(Command::Change(parse_change(&known, &rest)?)),
         ("get", [host, port]) => Ok(Command::Get(Client::parse(host, port)?)),
         ("getvirnum", [host, port]) => Ok(Command::GetVirNum(ServerName::new(host, port)?)),
@@ -257,11 +265,13 @@ fn parse_import(words: &[&str]) -> Result<Command, CommandError> {
 }
 
 fn parse_export(words: &[&str]) -> Result<Command, CommandError> {
-    let mut options = Options::read("export", words, &["--upstream", "--conf"], &["--reload"])?;
+    let mut options =
+        Options::read("export", words, &["--upstream", "--conf"], &["--reload", "--force"])?;
     let upstream = options.upstream()?;
     let conf = options.value("--conf").map(PathBuf::from);
-    let reload = options.flags.iter().any(|flag| flag == "--reload");
-    Ok(Command::Export { target: Target { file: options.file, conf, reload }, upstream })
+    let has = |name| options.flags.iter().any(|flag| flag == name);
+    let (reload, force) = (has("--reload"), has("--force"));
+    Ok(Command::Export { target: Target { file: options.file, conf, reload, force }, upstream })
 }
 
 /// A file, with options before and behind it.

@@ -48,7 +48,8 @@ fn the_other_commands_are_understood() {
             target: Target {
                 file: "a.conf".into(),
                 conf: Some("/etc/nginx.conf".into()),
-                reload: true
+                reload: true,
+                force: false,
             },
             upstream: None,
         }
@@ -88,7 +89,7 @@ fn what_is_wrong_is_said_and_what_to_do() {
 
 #[test]
 fn every_usage_is_a_command() {
-    for usage in USAGES {
+    for usage in &USAGES {
         let bare = parse_line(usage.word);
         let form = matches!(bare, Err(CommandError::Form { word, .. }) if word == usage.word);
         assert!(form || bare.is_ok(), "{}", usage.word);

@@ -8,6 +8,7 @@ use super::import::{self, ImportError};
 use super::nginx::Nginx;
 use super::report;
 use super::sample::Balancer;
+use super::signals::Held;
 use super::state::{State, StateError, StateFile};
 use super::upstream::{RingError, Server, Upstream};
 use super::{Client, KeyForm, Pick, Ring, ServerName};
@@ -20,6 +21,8 @@ pub struct Configurator {
     nginx: Nginx,
     /// The ring of this generation of the state.
     ring: Option<(u64, Ring)>,
+    /// From an export until its answer is out.
+    held: Option<Held>,
 }
 
 /// Why a command was not carried out.
@@ -61,6 +64,9 @@ pub enum Problem {
     /// An export in a script that has failed already.
     #[error("not exported, since an earlier line has failed")]
     Doubtful,
+    /// An export that could be cut off in the middle is not begun.
+    #[error("not exported, since signals cannot be held back meanwhile: {0}")]
+    Signals(io::Error),
     /// Whoever reads is gone.
     #[error("the answer cannot be written: {0}")]
     Output(#[from] io::Error),
@@ -72,7 +78,7 @@ pub type Notes = Vec<String>;
 impl Configurator {
     /// By this state; `key` goes before what it says.
     pub fn new(state: StateFile, key: Option<KeyForm>, nginx: Nginx) -> Configurator {
-        Configurator { state, key, nginx, ring: None }
+        Configurator { state, key, nginx, ring: None, held: None }
     }
 
     /// The servers, for completion.
@@ -82,6 +88,11 @@ impl Configurator {
     pub fn servers(&mut self) -> Result<Vec<ServerName>, StateError> {
         let servers = &self.state.read()?.upstream.servers;
         Ok(servers.iter().map(|server| server.server.clone()).collect())
+    }
+
+    /// What a command said is out: signals that waited for that take effect.
+    pub fn release(&mut self) {
+        self.held = None;
     }
 
     /// Carries a command out and writes its answer.
@@ -100,10 +111,14 @@ impl Configurator {
             Command::Up(name) => self.up(name, out),
             Command::Import { file, upstream } => {
                 let imported = import::import(file, upstream.as_deref())?;
-                self.import(imported, out)
+                let notes = import::dual_stack(file, &imported.name)?;
+                let mut all = self.import(imported, out)?;
+                all.extend(notes);
+                Ok(all)
             }
             Command::Export { target, upstream } => self.export(target, upstream.as_deref(), out),
             Command::Help => Ok(report::help(out).map(|()| Notes::new())?),
+            Command::HelpOn(usage) => Ok(report::help_on(usage, out).map(|()| Notes::new())?),
             Command::Quit => Ok(Notes::new()),
         }
     }
@@ -269,11 +284,15 @@ impl Configurator {
         out: &mut dyn Write,
     ) -> Result<Notes, Problem> {
         let (key, nginx) = (self.key, self.nginx.clone());
+        let held = &mut self.held;
         let (exported, done) = self.state.change(|state| {
+            // Else an included file would stay as nginx has not agreed to it.
+            *held = None;
+            *held = Some(Held::new().map_err(Problem::Signals)?);
             let mut upstream = state.upstream.clone();
             upstream.key = key.unwrap_or(upstream.key);
             upstream.name = name.map_or(upstream.name, str::to_owned);
-            let done = export::export(&upstream, target, &nginx);
+            let done = export::export(&upstream, state.nginx.as_ref(), target, &nginx);
             if let Ok(_) | Err(ExportError::NotReloaded { .. }) = &done {
                 *state = State { upstream: upstream.clone(), nginx: Some(upstream.clone()) };
             }
@@ -281,7 +300,7 @@ impl Configurator {
             Ok::<_, Problem>((upstream, done))
         })?;
         let done = done?;
-        report::exported(&exported, target, done.changed, out)?;
+        report::exported(&exported, target, &done, out)?;
         Ok(done.notes)
     }
 }
@@ -312,7 +331,8 @@ fn apply(upstream: &mut Upstream, change: &Change) -> Result<String, Problem> {
                     )
                 } else {
                     format!(
-                        "{name} was on the ring with {had} points and now has {}.",
+                        "{name} was on the ring with {} and now has {}.",
+                        report::number(had.into(), "point"),
                         report::points(*points)
                     )
                 }
@@ -320,7 +340,7 @@ fn apply(upstream: &mut Upstream, change: &Change) -> Result<String, Problem> {
         },
         Change::Del(name) => {
             let gone = upstream.servers.remove(position(upstream, name)?);
-            format!("{name} is removed, with its {} points.", gone.points)
+            format!("{name} is removed, with its {}.", report::number(gone.points.into(), "point"))
         }
     };
     upstream.check()?;

@@ -78,6 +78,7 @@ fn obey(configurator: &mut Configurator, line: &str) -> io::Result<bool> {
         Err(e) => println_to(&mut out, &e.to_string())?,
     }
     out.flush()?;
+    configurator.release();
     Ok(true)
 }
 
@@ -158,7 +159,9 @@ fn complete(typed: &str, servers: &[ServerName]) -> (usize, Vec<Pair>) {
             split(servers).filter(|(known, _)| known == host).map(|(_, port)| port).collect()
         }
         ["add", _, _] => vec!["160".to_owned()],
-        ["export", ..] => ["--reload", "--conf", "--upstream"].map(str::to_owned).to_vec(),
+        ["export", ..] => {
+            ["--reload", "--conf", "--upstream", "--force"].map(str::to_owned).to_vec()
+        }
         ["import", ..] => vec!["--upstream".to_owned()],
         _ => Vec::new(),
     };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::ServerName;
 use super::conf::{self, Directive};
+use super::drift::Drift;
 use super::import::Unfit;
 use super::nginx::{Nginx, NginxError};
 use super::rewrite;
@@ -22,6 +23,8 @@ pub struct Target {
     pub conf: Option<PathBuf>,
     /// Whether nginx is told to reload.
     pub reload: bool,
+    /// Whether what was written there by hand meanwhile may go.
+    pub force: bool,
 }
 
 /// What was done.
@@ -29,6 +32,8 @@ pub struct Target {
 pub struct Done {
     /// Whether the file said something else before.
     pub changed: bool,
+    /// `worker_shutdown_timeout` of the configuration that nginx reads again.
+    pub cut_off_after: Option<String>,
     /// What a person should know.
     pub notes: Vec<String>,
 }
@@ -40,7 +45,7 @@ pub enum ExportError {
     #[error("the ring is empty: nginx needs at least one server; add host port num")]
     Empty,
     /// A number of points that is no weight.
-    #[error("{server} has {points} points, which no weight of nginx gives (160 for each unit): take {choice}", choice = choice(*.below, *.above))]
+    #[error("{server} has {}, which no weight of nginx gives (160 for each unit): take {choice}", super::report::number(u64::from(*.points), "point"), choice = choice(*.below, *.above))]
     NoWeight {
         /// The server.
         server: ServerName,
@@ -64,6 +69,14 @@ pub enum ExportError {
         /// What there is instead.
         there: String,
     },
+    /// Somebody else has been at it.
+    #[error("{file} is left as it is: its upstream is not the one that was last imported or exported, and {lost}; import {file} begins with what it says now, export --force writes over it", file = .file.display())]
+    Changed {
+        /// The file.
+        file: PathBuf,
+        /// What would be lost.
+        lost: String,
+    },
     /// A line of the upstream.
     #[error("{file} is left as it is: line {line}: {why}", file = .file.display())]
     Line {
@@ -83,6 +96,14 @@ pub enum ExportError {
         path: PathBuf,
         /// What the system says.
         err: io::Error,
+    },
+    /// nginx was not asked.
+    #[error("{file} is left as it was, since nginx was not asked about the new text: {err}", file = .file.display())]
+    Unasked {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        err: NginxError,
     },
     /// nginx does not want it.
     #[error("{file} is left as it was. The new text does not pass `nginx -t`:\n{err}", file = .file.display())]
@@ -121,50 +142,73 @@ fn choice(below: Option<u32>, above: u32) -> String {
     }
 }
 
-/// Puts `upstream` where `target` says.
+/// Puts `upstream` where `target` says; `known` is what nginx had when it was
+/// last imported or exported.
 ///
 /// # Errors
 /// Where it could not be. But for [`ExportError::NotReloaded`] the file is as
 /// it was.
-pub fn export(upstream: &Upstream, target: &Target, nginx: &Nginx) -> Result<Done, ExportError> {
+pub fn export(
+    upstream: &Upstream,
+    known: Option<&Upstream>,
+    target: &Target,
+    nginx: &Nginx,
+) -> Result<Done, ExportError> {
     check(upstream)?;
     // A link stays one, and what it leads to is replaced.
     let file = resolve(&target.file)?;
-    let (old, new, kind) = compose(&file, upstream)?;
+    let conf = target.conf.as_deref().map(resolve).transpose()?;
+    let Composed { old, new, kind, drift } = compose(&file, upstream, known)?;
+    if known.is_some() && !target.force && !drift.lost.is_empty() {
+        return Err(ExportError::Changed { file, lost: drift.lost.join(", ") });
+    }
     let mut staged = Staged::write(&file, &new)?;
-    let conf = match kind {
-        Kind::Whole => {
+    let changed = old.as_deref() != Some(new.as_str());
+    let conf = match (kind, conf) {
+        (Kind::Whole, _) => {
             nginx.test(&staged.new).map_err(|err| staged.refused(err))?;
+            if changed {
+                staged.commit()?;
+            }
             Some(file.clone())
         }
-        Kind::Included(context) => {
-            staged.check_alone(nginx, context)?;
-            match &target.conf {
-                Some(conf) => Some(resolve(conf)?),
-                None if target.reload => Some(staged.built_in_conf(nginx)?),
-                None => None,
+        // What it needs may stand around it: only the whole can be asked about.
+        (Kind::Included(_), conf) if conf.is_some() || target.reload => {
+            let conf = conf.map_or_else(|| staged.built_in_conf(nginx), Ok)?;
+            if changed {
+                staged.commit_included(nginx, &conf)?;
+            } else {
+                staged.check_included(nginx, &conf)?;
             }
+            Some(conf)
+        }
+        (Kind::Included(context), _) => {
+            staged.check_alone(nginx, context)?;
+            if changed {
+                staged.commit()?;
+            }
+            None
         }
     };
-    let mut notes = staged.notes.clone();
-    let changed = old.as_deref() != Some(new.as_str());
-    match &conf {
-        // There is nothing to replace, only the whole to be asked about.
-        Some(conf) if !changed && *conf != file => {
-            nginx.test(conf).map_err(|err| staged.refused(err))?;
-        }
-        _ if !changed => {}
-        Some(conf) if *conf != file => staged.commit_included(nginx, conf)?,
-        _ => staged.commit()?,
-    }
+    let cut_off_after = conf.as_deref().and_then(shutdown_timeout);
     match conf {
         Some(conf) if target.reload => nginx
             .reload(&conf)
             .map_err(|err| ExportError::NotReloaded { file: file.clone(), conf, err })?,
         _ => {}
     }
+    let mut notes = std::mem::take(&mut staged.notes);
+    notes.extend(drift.notes(&file));
     notes.extend(down_note(upstream));
-    Ok(Done { changed, notes })
+    Ok(Done { changed, cut_off_after, notes })
+}
+
+/// When nginx ends the connections of its old workers, if ever.
+fn shutdown_timeout(conf: &Path) -> Option<String> {
+    // nginx has just read it; what cannot be followed here has no more to say.
+    let top = sources::top(conf).ok()?;
+    let found = top.iter().find(|found| found.directive.name() == "worker_shutdown_timeout")?;
+    Some(found.directive.arguments().join(" "))
 }
 
 fn check(upstream: &Upstream) -> Result<(), ExportError> {
@@ -203,14 +247,25 @@ enum Kind {
     Included(Context),
 }
 
-/// What the file says now, what it is to say, and what it is.
+/// What is to happen to a file.
+struct Composed {
+    /// What it says now.
+    old: Option<String>,
+    /// What it is to say.
+    new: String,
+    kind: Kind,
+    drift: Drift,
+}
+
 fn compose(
     file: &Path,
     upstream: &Upstream,
-) -> Result<(Option<String>, String, Kind), ExportError> {
+    known: Option<&Upstream>,
+) -> Result<Composed, ExportError> {
     let old = if file.exists() { Some(sources::read(file)?) } else { None };
     let Some(text) = old.filter(|text| !text.trim().is_empty()) else {
-        return Ok((None, rewrite::fragment(upstream), Kind::Included(Context::Stream)));
+        let (new, kind) = (rewrite::fragment(upstream), Kind::Included(Context::Stream));
+        return Ok(Composed { old: None, new, kind, drift: Drift::default() });
     };
     let syntax = |err| SourceError::Syntax { path: file.to_owned(), err };
     let top = conf::parse(&text).map_err(syntax)?;
@@ -226,15 +281,10 @@ fn compose(
     let name_of = |block: &&Directive| block.arguments().join(" ");
     let Some(block) = blocks.iter().find(|block| name_of(block) == upstream.name) else {
         let names: Vec<String> = blocks.iter().map(name_of).collect();
-        let there = if names.is_empty() {
-            String::new()
-        } else {
-            format!("; it has: {} (--upstream NAME names one)", names.join(", "))
-        };
         return Err(ExportError::NoPlace {
             file: file.to_owned(),
             name: upstream.name.clone(),
-            there,
+            there: elsewhere(file, &upstream.name, &names),
         });
     };
     let new = rewrite::in_place(&text, block, upstream).map_err(|refused| ExportError::Line {
@@ -242,19 +292,42 @@ fn compose(
         line: refused.line,
         why: refused.why,
     })?;
-    Ok((Some(text), new, kind))
+    let drift = Drift::of(block, known, upstream);
+    Ok(Composed { old: Some(text), new, kind, drift })
+}
+
+/// Where the upstream is, if not in the file itself, or what is there instead.
+fn elsewhere(file: &Path, name: &str, names: &[String]) -> String {
+    // A file that cannot be followed has no better advice to give.
+    let included = sources::upstreams(file).unwrap_or_default();
+    let is_it = |found: &&sources::Found| found.directive.arguments().join(" ") == name;
+    if let Some(found) = included.iter().find(is_it) {
+        let (part, file) = (found.file.display(), file.display());
+        return format!("; {part}, which it includes, has: export {part} --conf {file}");
+    }
+    if names.is_empty() {
+        return String::new();
+    }
+    format!("; it has: {} (--upstream NAME names one)", names.join(", "))
 }
 
 /// The path without links; of one that does not exist yet, that of its folder.
 fn resolve(path: &Path) -> Result<PathBuf, ExportError> {
     let error = |err| ExportError::Io { what: "find", path: path.to_owned(), err };
     match path.canonicalize() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound && path.is_symlink() => Err(error(
+            io::Error::new(io::ErrorKind::NotFound, "it is a link to a file that is not there"),
+        )),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or(Path::new(".")).canonicalize().map_err(error)?;
             let name = path.file_name().ok_or(io::Error::from(io::ErrorKind::InvalidInput));
             Ok(folder.join(name.map_err(error)?))
         }
-        found => found.map_err(error),
+        found => {
+            let found = found.map_err(error)?;
+            sources::check_kind(&found)?;
+            Ok(found)
+        }
     }
 }

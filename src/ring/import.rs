@@ -112,6 +112,37 @@ pub fn import(path: &Path, name: Option<&str>) -> Result<Upstream, ImportError> 
     Ok(upstream)
 }
 
+/// A word on each address that `name`'s clients come in by over IPv4 and IPv6
+/// at once: nginx hashes those of IPv4 in another form there.
+///
+/// # Errors
+/// Where a file cannot be read or followed.
+pub fn dual_stack(path: &Path, name: &str) -> Result<Vec<String>, ImportError> {
+    let mut notes = Vec::new();
+    for server in sources::listeners(path)? {
+        let inner = sources::inner(path, &server)?;
+        let passes = |found: &Found| {
+            found.directive.name() == "proxy_pass" && found.directive.arguments() == [name]
+        };
+        if !inner.iter().any(passes) {
+            continue;
+        }
+        let listens = |found: &&Found| {
+            let arguments = found.directive.arguments();
+            found.directive.name() == "listen" && arguments.iter().any(|a| a == "ipv6only=off")
+        };
+        notes.extend(inner.iter().filter(listens).map(|found| {
+            format!(
+                "{}, line {}: with ipv6only=off nginx hashes a client at 1.2.3.4 as \
+                 ::ffff:1.2.3.4; ask for it so: get ::ffff:1.2.3.4 port.",
+                found.file.display(),
+                found.directive.line
+            )
+        }));
+    }
+    Ok(notes)
+}
+
 fn choose<'a>(path: &Path, all: &'a [Found], name: Option<&str>) -> Result<&'a Found, ImportError> {
     let name_of = |found: &'a Found| found.directive.arguments().join(" ");
     let there = || all.iter().map(name_of).collect::<Vec<_>>().join(", ");

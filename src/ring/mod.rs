@@ -13,7 +13,9 @@
 //! import.rs       from nginx.conf to an upstream
 //! rewrite.rs      from an upstream to the text of nginx.conf
 //! nginx.rs        the program: asked for its opinion, told to reload
+//! drift.rs       what was changed in the file by hand meanwhile
 //! export.rs       from an upstream to a file that nginx has agreed to
+//! signals.rs     those that end a program wait meanwhile
 //! staged.rs       a new text until it is in its file's place
 //! command.rs      what the commands are called and take
 //! configurator.rs what they do; report.rs: longer answers
@@ -28,6 +30,7 @@ pub mod command;
 pub mod conf;
 pub mod configurator;
 pub mod console;
+mod drift;
 pub mod export;
 pub mod import;
 pub mod nginx;
@@ -37,6 +40,7 @@ pub mod rewrite;
 pub mod sample;
 pub mod script;
 pub mod server_name;
+mod signals;
 pub mod sources;
 mod staged;
 pub mod state;

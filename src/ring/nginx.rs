@@ -22,6 +22,9 @@ pub enum NginxError {
         /// What the system says.
         err: io::Error,
     },
+    /// Nothing is named.
+    #[error("--nginx is empty: name a program, nginx or \"sudo nginx\" for instance")]
+    Nameless,
     /// It says no.
     #[error("{0}")]
     Says(String),
@@ -74,7 +77,7 @@ impl Nginx {
 
     fn run(&self, arguments: &[&str], conf: Option<&Path>) -> Result<Output, NginxError> {
         let [program, first @ ..] = &self.words[..] else {
-            return Err(NginxError::Says("--nginx is empty".to_owned()));
+            return Err(NginxError::Nameless);
         };
         let mut command = Command::new(program);
         // Debian keeps it in sbin, which an ordinary user's PATH lacks.
@@ -84,6 +87,8 @@ impl Nginx {
         if let Some(conf) = conf {
             command.arg("-c").arg(conf);
         }
+        // In this process group: sudo could not ask for a password from another
+        // one. Ctrl+C then ends nginx too, which counts as its refusal.
         let run_error = |err| NginxError::Run { program: program.clone(), err };
         let output = command.output().map_err(run_error)?;
         if output.status.success() {

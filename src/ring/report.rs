@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::command::USAGES;
-use super::export::Target;
+use super::command::{USAGES, Usage};
+use super::export::{Done, Target};
 use super::sample::{self, Balancer, DEFAULT_CLIENTS};
 use super::upstream::Upstream;
 use super::{POINTS_PER_WEIGHT, ServerName};
@@ -30,19 +30,25 @@ struct Row<'a> {
 /// # Errors
 /// Where it cannot be written; as in all others.
 pub fn help(out: &mut dyn Write) -> io::Result<()> {
-    for usage in USAGES {
-        let line = format!("{} {}", usage.word, usage.rest);
-        // A long form has its meaning below it.
-        match line.len() {
-            0..=26 => write!(out, "  {line:<26}")?,
-            _ => write!(out, "  {line}\n{:28}", "")?,
-        }
-        writeln!(out, "{}", wrapped(usage.what, 70).join(&format!("\n{:28}", "")))?;
+    for usage in &USAGES {
+        help_on(usage, out)?;
     }
     writeln!(
         out,
-        "A host's text counts: localhost and 127.0.0.1 are two servers with different points."
+        "A host's text counts: localhost and 127.0.0.1 are two servers with different points.\n\
+         Where nginx listens with ipv6only=off a client's address is ::ffff:1.2.3.4 to its hash."
     )
+}
+
+/// One command.
+pub fn help_on(usage: &Usage, out: &mut dyn Write) -> io::Result<()> {
+    let line = format!("{} {}", usage.word, usage.rest);
+    // A long form has its meaning below it.
+    match line.len() {
+        0..=26 => write!(out, "  {line:<26}")?,
+        _ => write!(out, "  {line}\n{:28}", "")?,
+    }
+    writeln!(out, "{}", wrapped(usage.what, 70).join(&format!("\n{:28}", "")))
 }
 
 fn wrapped(text: &str, width: usize) -> Vec<String> {
@@ -60,15 +66,18 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// `1 server`, `2 servers`.
+pub fn number(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// `160 points (weight 1)`.
 pub fn points(points: u32) -> String {
-    let what = if points == 1 { "point" } else { "points" };
+    let what = number(points.into(), "point");
     if points.is_multiple_of(POINTS_PER_WEIGHT) {
-        format!("{points} {what} (weight {})", points / POINTS_PER_WEIGHT)
+        format!("{what} (weight {})", points / POINTS_PER_WEIGHT)
     } else {
-        format!(
-            "{points} {what} (no weight of nginx: export needs a multiple of {POINTS_PER_WEIGHT})"
-        )
+        format!("{what} (no weight of nginx: export needs a multiple of {POINTS_PER_WEIGHT})")
     }
 }
 
@@ -98,7 +107,8 @@ pub fn dist(balancer: Balancer<'_>, number: u32, out: &mut dyn Write) -> io::Res
     }
     table("  points   expected     actual", &rows, out)?;
     let by = balancer.upstream.key.nginx_text();
-    writeln!(out, "{number} made-up clients, by {by}. In the bars: # actual, | expected.")?;
+    let clients = self::number(number.into(), "made-up client");
+    writeln!(out, "{clients}, by {by}. In the bars: # actual, | expected.")?;
     if all_down(balancer.upstream) {
         return writeln!(out, "{ALL_DOWN}");
     }
@@ -174,32 +184,35 @@ pub fn down(balancer: Balancer<'_>, name: &ServerName, out: &mut dyn Write) -> i
 /// The answer of `import`.
 pub fn imported(upstream: &Upstream, out: &mut dyn Write) -> io::Result<()> {
     let Upstream { name, key, servers } = upstream;
-    let (number, points) = (servers.len(), upstream.points());
-    writeln!(out, "Imported {name}: {number} servers, {points} points, hash {}.", key.nginx_text())
+    let servers = number(servers.len() as u64, "server");
+    let points = number(upstream.points(), "point");
+    writeln!(out, "Imported {name}: {servers}, {points}, hash {}.", key.nginx_text())
 }
 
 /// The answer of `export`.
 pub fn exported(
     upstream: &Upstream,
     target: &Target,
-    changed: bool,
+    done: &Done,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let (file, Upstream { name, key, servers }) = (target.file.display(), upstream);
-    let number = servers.len();
-    if changed {
-        let key = key.nginx_text();
-        writeln!(
-            out,
-            "{file}: upstream {name} has {number} servers now, hash {key}; nginx -t agrees."
-        )?;
+    if done.changed {
+        let (number, key) = (number(servers.len() as u64, "server"), key.nginx_text());
+        writeln!(out, "{file}: upstream {name} has {number} now, hash {key}; nginx -t agrees.")?;
     } else {
         writeln!(out, "{file}: upstream {name} said so already; nginx -t agrees.")?;
     }
-    if target.reload {
-        writeln!(out, "nginx is told to reload: clients who are connected stay where they are.")?;
+    match &done.cut_off_after {
+        _ if !target.reload => Ok(()),
+        None => {
+            writeln!(out, "nginx is told to reload: clients who are connected stay where they are.")
+        }
+        Some(time) => writeln!(
+            out,
+            "nginx is told to reload: clients who are connected stay where they are for {time}, then worker_shutdown_timeout ends their connections."
+        ),
     }
-    Ok(())
 }
 
 fn all_down(upstream: &Upstream) -> bool {

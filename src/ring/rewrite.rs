@@ -24,7 +24,7 @@ pub fn fragment(upstream: &Upstream) -> String {
     );
     text += &format!("upstream {} {{\n", upstream.name);
     text += "    # One memory for all workers: what one learns about a server, all know.\n";
-    text += &format!("    zone {} 64k;\n", upstream.name);
+    text += &format!("    zone {} {}k;\n", upstream.name, zone_kib(upstream.servers.len()));
     text += &format!("    {}\n", hash_directive(upstream));
     for server in &upstream.servers {
         text += &format!("    {}\n", server_directive(server));
@@ -32,13 +32,13 @@ pub fn fragment(upstream: &Upstream) -> String {
     text + "}\n"
 }
 
-/// `text` with its directive `block` saying what `upstream` does. Comments
-/// stay, and so do the lines of servers for which nothing changes.
+/// `text` with its directive `block` saying what `upstream` does. Where the
+/// servers keep their order each line is edited where it is, and all else stays;
+/// else they are written anew in one place, each with its comments.
 ///
 /// # Errors
 /// Where something in the block would make nginx balance in another way.
 pub fn in_place(text: &str, block: &Directive, upstream: &Upstream) -> Result<String, Refused> {
-    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     let mut lines = Vec::new();
     let mut hash = None;
     for directive in block.inner() {
@@ -51,36 +51,131 @@ pub fn in_place(text: &str, block: &Directive, upstream: &Upstream) -> Result<St
             other => return Err(refused(unfit_directive(other))),
         }
     }
+    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    let new_hash = match hash {
+        Some(hash) if read_hash(hash.arguments()) == Ok(upstream.key) => None,
+        Some(hash) => {
+            edits.push((hash.span.clone(), hash_directive(upstream)));
+            None
+        }
+        None => Some(hash_directive(upstream)),
+    };
+    let olds: Vec<Option<usize>> = upstream
+        .servers
+        .iter()
+        .map(|server| lines.iter().position(|line| line.is_of(server)))
+        .collect();
+    if !lines.is_empty() && olds.iter().flatten().is_sorted() {
+        edits.extend(in_order(text, &lines, new_hash, upstream, &olds));
+    } else {
+        edits.extend(gathered(text, block, &lines, new_hash, upstream, &olds));
+    }
+    Ok(apply(text, edits))
+}
+
+/// Edits for servers that keep their order; `olds` says which line each has.
+fn in_order(
+    text: &str,
+    lines: &[ServerLine],
+    new_hash: Option<String>,
+    upstream: &Upstream,
+    olds: &[Option<usize>],
+) -> Vec<(Range<usize>, String)> {
+    let mut edits = Vec::new();
+    let indent = indent_of(text, lines[0].start, false);
+    let before_all = |directive: String| match &lines[0] {
+        first if first.whole => (first.extent.start, format!("{indent}{directive}\n")),
+        first => (first.start, format!("{directive} ")),
+    };
+    let insert = |previous: Option<usize>, directive: String| match previous.map(|p| &lines[p]) {
+        None => before_all(directive),
+        Some(line) if line.whole => (line.extent.end, format!("{indent}{directive}\n")),
+        Some(line) => (line.extent.end, format!(" {directive}")),
+    };
+    let mut insertions: Vec<(usize, String)> = new_hash.map(before_all).into_iter().collect();
+    let mut previous = None;
+    for (server, old) in upstream.servers.iter().zip(olds) {
+        match old {
+            None => insertions.push(insert(previous, server_directive(server))),
+            Some(old) => {
+                previous = Some(*old);
+                if lines[*old].says.as_ref() != Some(server) {
+                    edits.push((lines[*old].span.clone(), server_directive(server)));
+                }
+            }
+        }
+    }
+    let stays = |position| olds.contains(&Some(position));
+    let gone = lines.iter().enumerate().filter(|(position, _)| !stays(*position));
+    edits.extend(gone.map(|(_, line)| (line.extent.clone(), String::new())));
+    edits.extend(insertions.into_iter().map(|(place, text)| (place..place, text)));
+    edits
+}
+
+/// Edits that take all servers away and write them where the first one was, or
+/// before the brace.
+fn gathered(
+    text: &str,
+    block: &Directive,
+    lines: &[ServerLine],
+    new_hash: Option<String>,
+    upstream: &Upstream,
+    olds: &[Option<usize>],
+) -> Vec<(Range<usize>, String)> {
     let end = block.block.as_ref().map_or(block.span.end, |block| block.end);
-    // New lines go where the first server's line is, or before the brace.
     let before_brace = if starts_behind_text(text, end) { end } else { line_start(text, end) };
-    let place = lines.first().map_or(before_brace, |line| line.extent.start);
+    // What stands above a server goes with it, if the server stays.
+    let above = |position: usize| -> &str {
+        let start = lines[position].extent.start;
+        let is_first_on_line = lines[position].whole && olds.contains(&Some(position));
+        if is_first_on_line { &text[comments_start(text, start)..start] } else { "" }
+    };
+    let extent = |position: usize| {
+        let extent = &lines[position].extent;
+        extent.start - above(position).len()..extent.end
+    };
+    let place = if lines.is_empty() { before_brace } else { extent(0).start };
     let indent = indent_of(text, lines.first().map_or(end, |line| line.start), lines.is_empty());
     let mut new = String::new();
     if starts_behind_text(text, place) {
         new.push('\n');
     }
-    match hash {
-        Some(hash) if read_hash(hash.arguments()) == Ok(upstream.key) => {}
-        Some(hash) => edits.push((hash.span.clone(), hash_directive(upstream))),
-        None => new += &format!("{indent}{}\n", hash_directive(upstream)),
-    }
-    for server in &upstream.servers {
-        let old = lines.iter().find(|line| line.is_of(server));
+    new.extend(new_hash.map(|hash| format!("{indent}{hash}\n")));
+    for (server, old) in upstream.servers.iter().zip(olds) {
+        new += old.map_or("", above);
         new += &indent;
-        new += &match old {
-            Some(line) if line.says == Some(server.clone()) => line.directive.clone(),
+        let line = old.map(|old| &lines[old]);
+        new += &match line {
+            Some(line) if line.says.as_ref() == Some(server) => text[line.span.clone()].to_owned(),
             _ => server_directive(server),
         };
-        new += old.map_or("", |line| line.comment.as_str());
+        new += line.map_or("", |line| line.comment.as_str());
         new.push('\n');
     }
     if lines.last().is_some_and(|line| !line.whole) {
         new += &indent;
     }
-    edits.push((place..place, new));
-    edits.extend(lines.into_iter().map(|line| (line.extent, String::new())));
-    Ok(apply(text, edits))
+    let mut edits = vec![(place..place, new)];
+    edits.extend((0..lines.len()).map(|position| (extent(position), String::new())));
+    edits
+}
+
+/// Where the comments begin that stand on lines of their own right above the
+/// line that begins at `start`.
+fn comments_start(text: &str, mut start: usize) -> usize {
+    while start > 0 {
+        let above = line_start(text, start - 1);
+        if !text[above..start].trim_start().starts_with('#') {
+            break;
+        }
+        start = above;
+    }
+    start
+}
+
+/// nginx takes somewhat less than 1 KiB for a server, and the zone's own needs.
+fn zone_kib(servers: usize) -> usize {
+    (servers + 32).max(64)
 }
 
 /// `hash KEY consistent;`
@@ -116,7 +211,7 @@ struct ServerLine {
     says: Option<Server>,
     /// Its first word behind `server`.
     name: String,
-    directive: String,
+    span: Range<usize>,
     /// What follows it on its line: blanks and a comment, or nothing.
     comment: String,
     /// Where the directive begins.
@@ -140,9 +235,9 @@ impl ServerLine {
         ServerLine {
             says: read_server(directive.arguments()).ok(),
             name: directive.arguments().first().cloned().unwrap_or_default(),
-            directive: text[span.clone()].to_owned(),
             comment: if whole { rest.trim_end().to_owned() } else { String::new() },
             start: span.start,
+            span,
             extent,
             whole,
         }

@@ -103,3 +103,93 @@ fn another_method_or_an_include_is_refused_with_its_line() {
         assert_eq!(rewritten(&text, &upstream), Err(Refused { line: 3, why }));
     }
 }
+
+const COMMENTED: &str = "\
+upstream chat_servers {
+    hash $remote_addr consistent;
+
+    # The first rack.
+    server 127.0.0.1:6000 max_fails=3 fail_timeout=30s; # a
+
+    # The second rack,
+    # with the new machines.
+    server 127.0.0.1:6002 max_fails=3   fail_timeout=30s;   # b
+    zone chat_servers 64k; # between them
+    # The third.
+    server 127.0.0.1:6004 fail_timeout=30s max_fails=3;
+}
+";
+
+fn three() -> Vec<Server> {
+    ["127.0.0.1:6000", "127.0.0.1:6002", "127.0.0.1:6004"].map(|name| server(name, 160)).to_vec()
+}
+
+#[test]
+fn comments_stay_with_their_servers() {
+    assert_eq!(rewritten(COMMENTED, &upstream(three())).unwrap(), COMMENTED);
+    // A server more in the middle, one less, another weight: in place.
+    let mut servers = three();
+    servers.insert(1, server("127.0.0.1:6001", 160));
+    servers[2] = server("127.0.0.1:6002", 320);
+    servers.remove(3);
+    let line = "    server 127.0.0.1:6001 max_fails=3 fail_timeout=30s;\n";
+    let expected = COMMENTED
+        .replace("; # a\n", &format!("; # a\n{line}"))
+        .replace("6002 max_fails=3   fail", "6002 weight=2 max_fails=3 fail")
+        .replace("    server 127.0.0.1:6004 fail_timeout=30s max_fails=3;\n", "");
+    assert_eq!(rewritten(COMMENTED, &upstream(servers)).unwrap(), expected);
+}
+
+#[test]
+fn servers_in_another_order_take_their_comments_along() {
+    let mut servers = three();
+    servers.rotate_left(1);
+    let upstream = upstream(servers);
+    let new = rewritten(COMMENTED, &upstream).unwrap();
+    reads_back(&new, &upstream);
+    let expected = "\
+upstream chat_servers {
+    hash $remote_addr consistent;
+
+    # The second rack,
+    # with the new machines.
+    server 127.0.0.1:6002 max_fails=3   fail_timeout=30s;   # b
+    # The third.
+    server 127.0.0.1:6004 fail_timeout=30s max_fails=3;
+    # The first rack.
+    server 127.0.0.1:6000 max_fails=3 fail_timeout=30s; # a
+
+    zone chat_servers 64k; # between them
+}
+";
+    assert_eq!(new, expected);
+}
+
+#[test]
+fn a_block_with_a_server_of_ours_in_it_is_edited_wherever_the_line_breaks_are() {
+    let upstream = upstream(vec![server("b:2", 160), server("a:1", 160), server("c:3", 160)]);
+    for text in [
+        "upstream u { server a:1; server d:4; } # end\n",
+        "upstream u { server d:4; # x\n server a:1; server c:3 weight=2; # y\n}\n",
+        "upstream u {\n server a:1; # x\n server b:2; }",
+        "upstream u { # x\n server b:2;\n # y\n server c:3;\n hash $remote_addr; }",
+        "upstream u { server a:1; server a:1; }",
+    ] {
+        let new = rewritten(text, &upstream).unwrap();
+        reads_back(&new, &upstream);
+        assert_eq!(rewritten(&new, &upstream).unwrap(), new, "a second time changes nothing");
+        for comment in ["# x", "# y", "# end"] {
+            assert_eq!(new.contains(comment), text.contains(comment), "{new}");
+        }
+    }
+}
+
+#[test]
+fn the_memory_of_a_new_file_grows_with_its_servers() {
+    let zone = |servers: u16| {
+        let all = (1..=servers).map(|port| server(&format!("a:{port}"), 160)).collect();
+        fragment(&upstream(all)).lines().find(|line| line.contains("zone")).unwrap().to_owned()
+    };
+    assert_eq!(zone(2), "    zone chat_servers 64k;");
+    assert_eq!(zone(1000), "    zone chat_servers 1032k;");
+}

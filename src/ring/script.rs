@@ -33,7 +33,7 @@ pub fn run_words(configurator: &mut Configurator, words: &[String]) -> Ending {
 
 fn run(configurator: &mut Configurator, command: &Command) -> Ending {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    match carry_out(configurator, command, &mut out) {
+    let ending = match carry_out(configurator, command, &mut out) {
         Ok(()) => Ending::Well,
         Err(problem) => {
             // Whoever has heard enough is no error that anybody wants to read.
@@ -42,7 +42,9 @@ fn run(configurator: &mut Configurator, command: &Command) -> Ending {
             }
             Ending::Failed
         }
-    }
+    };
+    configurator.release();
+    ending
 }
 
 /// Carries out the lines of `input` up to its end or `quit`. One that fails is
@@ -70,6 +72,7 @@ pub fn run_lines(configurator: &mut Configurator, mut input: impl BufRead) -> En
                 ending = Ending::Failed;
             }
         }
+        configurator.release();
     }
     ending
 }

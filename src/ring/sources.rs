@@ -1,7 +1,8 @@
 //! The upstreams of a configuration, wherever its `include`s keep them.
 
-use std::fs::{self, File};
+use std::fs::{self, File, FileType};
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::conf::{self, Directive, SyntaxError};
@@ -30,6 +31,14 @@ pub enum SourceError {
         path: PathBuf,
         /// What the system says.
         err: io::Error,
+    },
+    /// It is something else than a file.
+    #[error("{path} is {kind}, no regular file: it is neither read nor replaced", path = .path.display())]
+    Kind {
+        /// What was to be a file.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
     },
     /// It is no configuration.
     #[error("{path}, {err}", path = .path.display())]
@@ -67,6 +76,7 @@ pub enum SourceError {
 /// Where it cannot be read, is not text, or is much too long.
 pub fn read(path: &Path) -> Result<String, SourceError> {
     let error = |err| SourceError::Read { path: path.to_owned(), err };
+    check_kind(path)?;
     let mut text = String::new();
     let file = File::open(path).map_err(error)?;
     file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(error)?;
@@ -74,6 +84,31 @@ pub fn read(path: &Path) -> Result<String, SourceError> {
         return Err(error(io::Error::other(format!("longer than {MAX_BYTES} bytes"))));
     }
     Ok(text)
+}
+
+/// Refuses whatever is no regular file, links followed: a FIFO would be waited
+/// for until somebody writes, and a device must not be replaced by a text.
+///
+/// # Errors
+/// Where it is one, or cannot be looked at.
+pub fn check_kind(path: &Path) -> Result<(), SourceError> {
+    let about =
+        fs::metadata(path).map_err(|err| SourceError::Read { path: path.to_owned(), err })?;
+    match kind_of(about.file_type()) {
+        None => Ok(()),
+        Some(kind) => Err(SourceError::Kind { path: path.to_owned(), kind }),
+    }
+}
+
+/// What it is, if not a regular file.
+pub(super) fn kind_of(found: FileType) -> Option<&'static str> {
+    match () {
+        () if found.is_file() => None,
+        () if found.is_dir() => Some("a folder"),
+        () if found.is_fifo() => Some("a FIFO"),
+        () if found.is_socket() => Some("a socket"),
+        () => Some("a device"),
+    }
 }
 
 /// What a file holds, as directives.
@@ -91,18 +126,37 @@ pub fn parse(path: &Path) -> Result<Vec<Directive>, SourceError> {
 /// # Errors
 /// Where a file cannot be read or followed.
 pub fn upstreams(path: &Path) -> Result<Vec<Found>, SourceError> {
+    in_stream(path, "upstream")
+}
+
+/// The same for the servers that clients connect to.
+///
+/// # Errors
+/// Where a file cannot be read or followed.
+pub fn listeners(path: &Path) -> Result<Vec<Found>, SourceError> {
+    in_stream(path, "server")
+}
+
+fn in_stream(path: &Path, name: &str) -> Result<Vec<Found>, SourceError> {
     let mut walk = Walk::new(path);
-    let top = walk.file(path, 0)?;
     let mut found = Vec::new();
-    for item in top {
+    for item in walk.file(path, 0)? {
         match item.directive.name() {
             "stream" => found.extend(walk.inner(&item, 0)?),
-            "upstream" => found.push(item),
+            known if known == name => found.push(item),
             _ => {}
         }
     }
-    found.retain(|item| item.directive.name() == "upstream");
+    found.retain(|item| item.directive.name() == name);
     Ok(found)
+}
+
+/// The directives outside of all blocks, those of includes in their places.
+///
+/// # Errors
+/// Where a file cannot be read or followed.
+pub fn top(path: &Path) -> Result<Vec<Found>, SourceError> {
+    Walk::new(path).file(path, 0)
 }
 
 /// The directives inside of a directive, those of its includes in their places.

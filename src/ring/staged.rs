@@ -46,7 +46,8 @@ impl Staged {
         };
         let (new, before, around) = (beside("new"), beside("before"), beside("check"));
         let (pid, file) = (beside("pid"), file.to_owned());
-        let mut staged = Staged { file, new, before, around, pid, notes: Vec::new() };
+        let notes = left_behind(&file);
+        let mut staged = Staged { file, new, before, around, pid, notes };
         staged.write_new(text).map_err(|err| staged.error("write", &staged.new, err))?;
         Ok(staged)
     }
@@ -61,9 +62,11 @@ impl Staged {
         let plain = |path: &Path| path.display().to_string();
         let err = match err {
             NginxError::Says(said) => {
-                NginxError::Says(said.replace(&plain(&self.new), &plain(&self.file)))
+                let around = format!("(the configuration around {})", self.file.display());
+                let said = said.replace(&plain(&self.new), &plain(&self.file));
+                NginxError::Says(said.replace(&plain(&self.around), &around))
             }
-            other => other,
+            err => return ExportError::Unasked { file: self.file.clone(), err },
         };
         ExportError::Refused { file: self.file.clone(), err }
     }
@@ -95,7 +98,14 @@ impl Staged {
         let pid = self.pid.display();
         let text = format!("{load}pid \"{pid}\";\nerror_log stderr;\nevents {{}}\n{include}\n");
         fs::write(&self.around, text).map_err(|err| self.error("write", &self.around, err))?;
-        nginx.test(&self.around).map_err(|err| self.refused(err))
+        let refused = nginx.test(&self.around).map_err(|err| self.refused(err));
+        refused.map_err(|err| match err {
+            ExportError::Refused { file, err: NginxError::Says(said) } => {
+                let advice = "it was asked about this file alone; if the file needs what stands around it, name the configuration that includes it with --conf";
+                ExportError::Refused { file, err: NginxError::Says(format!("{said}\n{advice}")) }
+            }
+            other => other,
+        })
     }
 
     pub(super) fn built_in_conf(&self, nginx: &Nginx) -> Result<PathBuf, ExportError> {
@@ -129,11 +139,7 @@ impl Staged {
                 .map_err(|err| self.error("keep a copy of", &self.file, err))?;
         }
         self.commit()?;
-        let refused = match nginx.files(conf) {
-            Ok(files) if files.iter().any(|path| self.is(path)) => return Ok(()),
-            Ok(_) => ExportError::NotIncluded { file: self.file.clone(), conf: conf.to_owned() },
-            Err(err) => self.refused(err),
-        };
+        let Err(refused) = self.check_included(nginx, conf) else { return Ok(()) };
         if existed {
             fs::rename(&self.before, &self.file).map_err(|err| {
                 // The only copy: it stays, and is named.
@@ -144,6 +150,15 @@ impl Staged {
             fs::remove_file(&self.file).map_err(|err| self.error("remove", &self.file, err))?;
         }
         Err(refused)
+    }
+
+    /// Whether nginx takes `conf` as it is, and the file with it.
+    pub(super) fn check_included(&self, nginx: &Nginx, conf: &Path) -> Result<(), ExportError> {
+        let files = nginx.files(conf).map_err(|err| self.refused(err))?;
+        if files.iter().any(|path| self.is(path)) {
+            return Ok(());
+        }
+        Err(ExportError::NotIncluded { file: self.file.clone(), conf: conf.to_owned() })
     }
 
     /// Whether a path that nginx names leads to the file.
@@ -166,4 +181,28 @@ impl Drop for Staged {
             }
         }
     }
+}
+
+/// A word on each copy that an export which was killed has left of the file.
+fn left_behind(file: &Path) -> Vec<String> {
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name().and_then(|n| n.to_str()))
+    else {
+        return Vec::new();
+    };
+    let is_copy = |entry: &fs::DirEntry| {
+        let found = entry.file_name();
+        let rest = found.to_str().and_then(|found| found.strip_prefix(&format!(".{name}.")));
+        let pid = rest.and_then(|rest| rest.strip_suffix(".before"));
+        pid.is_some_and(|pid| pid.parse::<u32>().is_ok())
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let word = |entry: fs::DirEntry| {
+        let (copy, file) = (entry.path(), file.display());
+        format!(
+            "{}: an earlier export was killed and has left this, what {file} said before it; \
+             remove it once {file} is as you want it.",
+            copy.display()
+        )
+    };
+    entries.filter(is_copy).map(word).collect()
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::sources::kind_of;
 use super::upstream::{RingError, Upstream};
 
 /// Where it is unless another place is given: beside ChatServer's data.
@@ -113,6 +114,14 @@ impl StateFile {
 
     /// In a file, which need not exist before the first change.
     pub fn at(path: PathBuf) -> StateFile {
+        // A link stays one: the file that it leads to is replaced, and locked.
+        let path = match fs::read_link(&path) {
+            Ok(to) => {
+                let to = path.parent().map_or(to.clone(), |folder| folder.join(&to));
+                to.canonicalize().unwrap_or(to)
+            }
+            Err(_) => path,
+        };
         StateFile { path: Some(path), ..StateFile::none() }
     }
 
@@ -123,6 +132,11 @@ impl StateFile {
     pub fn read(&mut self) -> Result<&State, StateError> {
         let Some(path) = self.path.clone() else { return Ok(&self.state) };
         let io_error = |what, err| StateError::Io { path: path.clone(), what, err };
+        // To open a FIFO would be to wait, to replace a device to lose it.
+        if let Some(kind) = fs::metadata(&path).ok().and_then(|about| kind_of(about.file_type())) {
+            let why = format!("it is {kind}, no regular file");
+            return Err(StateError::Garbage { path, why });
+        }
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -206,6 +220,9 @@ impl StateFile {
         text.push(b'\n');
         let new = beside(path, ".new");
         let written = File::create(&new).and_then(|mut file| {
+            if let Ok(old) = fs::metadata(path) {
+                file.set_permissions(old.permissions())?;
+            }
             file.write_all(&text)?;
             file.sync_all()?;
             let stamp = stamp(&file)?;

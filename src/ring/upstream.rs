@@ -56,7 +56,7 @@ pub struct Upstream {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RingError {
     /// Too few or too many points.
-    #[error("{0} has {1} points: a server has at least 1 and at most {MAX_POINTS}")]
+    #[error("{0} has {points}: a server has at least 1 and at most {MAX_POINTS}", points = super::report::number(u64::from(*.1), "point"))]
     Points(ServerName, u32),
     /// Too many points of all servers together.
     #[error("the servers would have {0} points together; the limit is {MAX_POINTS_IN_ALL}")]

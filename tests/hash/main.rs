@@ -5,11 +5,13 @@
 
 mod agreement;
 mod files;
+mod kinds;
 mod load;
 mod original;
 #[path = "../client/screen.rs"]
 mod screen;
 mod scripts;
+mod signals;
 #[macro_use]
 #[path = "../support/mod.rs"]
 mod support;

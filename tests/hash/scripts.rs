@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Stdio;
 use std::thread;
 
@@ -163,4 +164,57 @@ fn a_server_that_is_marked_down_is_passed_over() {
     assert!(nobody.err.contains("every server is marked down"), "{}", nobody.err);
     tool.answer("up 127.0.0.1 6000");
     assert_eq!(tool.answer(&get), "127.0.0.1:6000\n");
+}
+
+#[test]
+fn the_readme_shows_what_it_answers() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("$ ./bin/ConsistentHash\n").unwrap();
+    let (transcript, _) = rest.split_once("```").unwrap();
+    let (typed, answers): (Vec<&str>, Vec<&str>) =
+        transcript.lines().skip(1).partition(|line| line.starts_with("ring> "));
+    let typed: Vec<&str> = typed.iter().filter_map(|line| line.strip_prefix("ring> ")).collect();
+    assert!(typed.len() > 3, "{transcript}");
+    let run = Tool::new().lines(&(typed.join("\n") + "\n"));
+    assert_eq!((run.code, run.err.as_str()), (Some(0), ""), "{run:?}");
+    assert_eq!(run.out.lines().collect::<Vec<_>>(), answers);
+}
+
+#[test]
+fn one_command_explains_itself() {
+    let tool = Tool::new();
+    for line in ["get --help", "GET -h"] {
+        let said = tool.answer(line);
+        assert!(said.starts_with("  get host port  "), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    assert!(tool.answer("export --help").contains("--force: even where"));
+    assert_eq!(tool.run("nothing --help").code, Some(2));
+}
+
+#[test]
+fn one_is_not_many() {
+    let tool = Tool::new();
+    assert!(tool.answer("add 127.0.0.1 6000 1").contains("with 1 point ("));
+    assert!(tool.answer("add 127.0.0.1 6000 160").contains("with 1 point and now has 160 points"));
+    assert!(tool.answer("export chat.conf").contains("has 1 server now"));
+    assert!(tool.answer("import chat.conf").contains("1 server, 160 points"));
+    assert!(tool.answer("dist 1").contains("\n1 made-up client, by"));
+    tool.answer("add 127.0.0.1 6000 1");
+    assert!(tool.run("export chat.conf").err.contains("127.0.0.1:6000 has 1 point, which"));
+    assert!(tool.answer("del 127.0.0.1 6000").contains("with its 1 point."));
+}
+
+#[test]
+fn a_state_file_may_be_a_link_and_keeps_its_mode() {
+    let tool = Tool::new().with(&["--state", "link"]);
+    fs::create_dir(tool.path("real")).unwrap();
+    symlink("real/ring.json", tool.path("link")).unwrap();
+    tool.answer("add 127.0.0.1 6000 160");
+    let real = tool.path("real/ring.json");
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).unwrap();
+    tool.answer("add 127.0.0.1 6002 160");
+    assert!(tool.path("link").is_symlink());
+    assert!(fs::read_to_string(&real).unwrap().contains("127.0.0.1:6002"));
+    assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
 }
