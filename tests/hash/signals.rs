@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
@@ -34,7 +35,13 @@ fn tool_with_slow_nginx(verdict: &str) -> Tool {
 
 /// An export, up to where nginx has been asked.
 fn exporting(tool: &Tool) -> Child {
-    let mut command = tool.command();
+    let plain = tool.command();
+    // These tests may run under nohup, or in the background of a shell: what is
+    // ignored there is ignored by their children, too.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT,TERM,HUP").arg(plain.get_program()).args(plain.get_args());
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(plain.get_current_dir().unwrap_or(Path::new(".")));
     command.args(["export", "chat.conf", "--conf", "main.conf"]);
     // As a terminal has it: Ctrl+C reaches the tool and its nginx.
     command.process_group(0);
