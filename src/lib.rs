@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod backoff;
 pub mod bench;
 pub mod bus;
 pub mod client;

@@ -20,6 +20,7 @@ pub struct Serial(NonZeroU64);
 
 impl Serial {
     /// The first one.
+    #[cfg(test)]
     pub const MIN: Serial = Serial(NonZeroU64::MIN);
 
     /// The connection with this count, from 1 on, at this place.

@@ -1,13 +1,13 @@
 //! The programs of a run: ChatBench, its floor, and a ChatServer that keeps
 //! its accounts over restarts.
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
 use crate::support::door::Door;
+use crate::support::floor::Floor;
 use crate::support::server::{ServerPlan, TestServer};
 
 /// How long is measured, and how long is not before that.
@@ -77,39 +77,6 @@ impl Drop for Beside {
 fn end(child: &mut Child) {
     if let Err(e) = child.kill().and_then(|()| child.wait()) {
         eprintln!("cannot end a ChatBench: {e}");
-    }
-}
-
-/// A `ChatBench floor` that answers; it ends with the value.
-pub struct Floor {
-    child: Child,
-    address: String,
-}
-
-impl Floor {
-    /// Starts one.
-    #[track_caller]
-    pub fn start() -> Floor {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ChatBench"))
-            .args(["floor", "127.0.0.1:0", "--reply"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
-        Floor { child, address }
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-}
-
-impl Drop for Floor {
-    fn drop(&mut self) {
-        end(&mut self.child);
     }
 }
 

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::people::random;
+use crate::backoff::{as_hinted, growing};
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(5);
@@ -17,9 +18,9 @@ pub(super) fn pause(retry_after: Option<u64>, tries: u32) -> Duration {
 }
 
 fn by_chance(retry_after: Option<u64>, tries: u32, chance: f64) -> Duration {
-    match retry_after.map(Duration::from_secs) {
-        Some(wait) => wait + (wait / 4).max(FIRST).mul_f64(chance),
-        None => (FIRST * (1 << tries.min(8))).min(LONGEST).mul_f64(0.5 + chance / 2.0),
+    match retry_after {
+        Some(seconds) => as_hinted(seconds, chance),
+        None => growing(FIRST, LONGEST, tries, chance),
     }
 }
 

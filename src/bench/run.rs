@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::BenchError;
 use super::engine::{Load, Measured, Plan};
-use super::process::Pid;
+use super::process::{Meter, Pid};
 
 /// How long answers and copies may take after the last message.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,8 +29,9 @@ pub(super) struct Run {
     pub next_flow: usize,
     pub scheduled: u64,
     is_open_loop: bool,
-    cpu_before: Vec<Duration>,
-    own_before: Duration,
+    /// Of each process, and of this one.
+    meters: Vec<(Pid, Meter)>,
+    own: Option<Meter>,
     sent_before: u64,
     pub measured: Measured,
 }
@@ -51,8 +52,8 @@ impl Run {
             next_flow: 0,
             scheduled: 0,
             is_open_loop: matches!(plan.load, Load::Rate(_)),
-            cpu_before: Vec::new(),
-            own_before: Duration::ZERO,
+            meters: Vec::new(),
+            own: None,
             sent_before: 0,
             measured: Measured::default(),
         }
@@ -81,8 +82,9 @@ impl Run {
         if !self.is_measuring && !self.is_measured && self.now >= self.measured_from {
             self.is_measuring = true;
             self.measured_from = self.now;
-            self.cpu_before = cpu_of(&plan.pids)?;
-            self.own_before = me.cpu_time().map_err(BenchError::system)?;
+            let meter = |pid: &Pid| Ok((*pid, Meter::start(&[*pid])?));
+            self.meters = plan.pids.iter().map(meter).collect::<Result<_, BenchError>>()?;
+            self.own = Some(Meter::start(&[me])?);
             self.sent_before = sent;
         }
         if self.is_measuring && self.now >= self.end {
@@ -90,10 +92,11 @@ impl Run {
             self.is_measured = true;
             self.measured.time = self.now - self.measured_from;
             self.measured.sent = sent - self.sent_before;
-            let after = cpu_of(&plan.pids)?;
-            let used = after.iter().zip(&self.cpu_before).map(|(after, before)| *after - *before);
-            self.measured.cpu = plan.pids.iter().copied().zip(used).collect();
-            self.measured.own_cpu = me.cpu_time().map_err(BenchError::system)? - self.own_before;
+            for (pid, meter) in &self.meters {
+                self.measured.cpu.extend(meter.used()?.map(|used| (*pid, used)));
+            }
+            let own = self.own.as_ref().map(Meter::used).transpose()?;
+            self.measured.own_cpu = own.flatten().unwrap_or_default();
         }
         Ok(())
     }
@@ -128,11 +131,4 @@ fn count_in(slots: &mut Vec<u64>, since: Duration) {
         slots.resize(slot + 1, 0);
     }
     slots[slot] += 1;
-}
-
-fn cpu_of(pids: &[Pid]) -> Result<Vec<Duration>, BenchError> {
-    let cpu = |pid: &Pid| {
-        pid.cpu_time().map_err(|e| BenchError(format!("no processor time of pid {}: {e}", pid.0)))
-    };
-    pids.iter().map(cpu).collect()
 }

@@ -11,7 +11,6 @@
 //! [`session`] holds the rules and does no I/O. It knows of `protocol` and of
 //! nothing else in this crate.
 
-mod backoff;
 pub mod command;
 mod complete;
 mod echo;

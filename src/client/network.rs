@@ -11,7 +11,6 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
 use super::ending::End;
 use super::printer::{Line, Printer};
 use super::seen_file::SeenFile;
@@ -21,6 +20,7 @@ use super::text::lower_first;
 use super::transport::Transport;
 use super::view::View;
 use super::wire;
+use crate::backoff::Backoff;
 
 /// The pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

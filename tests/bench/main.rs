@@ -8,11 +8,11 @@
 mod support;
 mod crowds;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use support::cluster::Cluster;
+use support::floor::Floor;
 use support::server::{ServerPlan, TestServer};
 
 fn server() -> TestServer {
@@ -137,27 +137,10 @@ fn a_run_is_drawn() {
     assert!(lines > 3, "two latencies, a throughput, axes: {lines} lines in {svg}");
 }
 
-/// A `ChatBench floor`; it ends with the test.
-struct Floor(Child);
-
-impl Drop for Floor {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
 #[test]
 fn the_floor_takes_the_same_loads() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ChatBench"))
-        .args(["floor", "127.0.0.1:0", "--reply"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let _floor = Floor(child);
-    let address = line.trim().strip_prefix("listening on ").unwrap();
+    let floor = Floor::start();
+    let address = floor.address();
     figures(&["pairs", address, "--floor", "--pairs", "3", "--window", "16"]);
     figures(&["groups", address, "--floor", "--members", "5"]);
 }

@@ -5,6 +5,7 @@
 //! cluster.rs   two servers, MariaDB, Redis and nginx
 //! server.rs    one ChatServer process
 //! services.rs  MariaDB, Redis, nginx
+//! floor.rs     ChatBench's least server
 //! door.rs      an address to connect to; registers people and logs them in
 //! client.rs    one framed connection: requests, replies, pushes
 //! cpp_client.rs  a client of the C++ family, with its habits
@@ -23,6 +24,7 @@ pub mod client;
 pub mod cluster;
 pub mod cpp_client;
 pub mod door;
+pub mod floor;
 pub mod process;
 pub mod proxy;
 pub mod server;

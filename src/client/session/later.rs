@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::core::Core;
 use super::outbox::Later;
-use crate::client::backoff::as_hinted;
+use crate::backoff::as_hinted;
 use crate::client::message::Incoming;
 use crate::client::render;
 use crate::client::text::safe;

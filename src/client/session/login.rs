@@ -9,7 +9,7 @@ use super::later::{NOTICEABLE, asked_to_wait};
 use super::resume::{Account, Way};
 use super::seen::MessageKey;
 use super::{Answer, Effect, Secret, Who};
-use crate::client::backoff::Backoff;
+use crate::backoff::Backoff;
 use crate::client::message::Incoming;
 use crate::client::render;
 use crate::client::text::safe;

@@ -10,7 +10,7 @@ use super::core::Core;
 use super::later::{DATABASE_AWAY, asked_to_wait};
 use super::login::refusal;
 use super::rivalry::Rivalry;
-use crate::client::backoff::Backoff;
+use crate::backoff::Backoff;
 use crate::client::message::Incoming;
 use crate::protocol::Errno;
 

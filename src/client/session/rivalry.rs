@@ -12,7 +12,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::backoff::Backoff;
+use crate::backoff::Backoff;
 
 /// A session that the server closes sooner was taken over, perhaps.
 const SHORT: Duration = Duration::from_secs(5);

@@ -28,7 +28,7 @@ const SECURE_TRANSPORT_REQUIRED: u16 = 3159;
 const MIN_CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Statements that a connection keeps prepared: more than all there are.
-const PREPARED_STATEMENTS: usize = 128;
+const PREPARED_STATEMENTS: usize = 256;
 
 /// Where and how to connect: a checked URL with the time-outs.
 #[derive(Clone)]

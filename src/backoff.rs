@@ -1,4 +1,4 @@
-//! Growing pauses: between attempts to connect, after refusals.
+//! Growing pauses of clients: between attempts to connect, after refusals.
 
 use std::time::Duration;
 
@@ -19,15 +19,21 @@ impl Backoff {
 
     /// The next pause; `chance` is from 0 (half of it) to 1 (all).
     pub fn next(&mut self, chance: f64) -> Duration {
-        let pause = self.first.saturating_mul(1 << self.attempts.min(16)).min(self.longest);
+        let pause = growing(self.first, self.longest, self.attempts, chance);
         self.attempts = self.attempts.saturating_add(1);
-        pause.mul_f64(0.5 + chance / 2.0)
+        pause
     }
 
     /// It has come to a good end: the next pause is a first one.
     pub fn reset(&mut self) {
         self.attempts = 0;
     }
+}
+
+/// The pause after so many earlier attempts: half to all of `first`, of twice as
+/// much … of `longest`; `chance` is from 0 to 1.
+pub fn growing(first: Duration, longest: Duration, attempts: u32, chance: f64) -> Duration {
+    first.saturating_mul(1 << attempts.min(16)).min(longest).mul_f64(0.5 + chance / 2.0)
 }
 
 /// No server's hint keeps a client waiting for longer.
