@@ -130,7 +130,7 @@ pub struct OfflineKey {
 /// waits long for it.
 pub(super) const DROPPED_AT_ONCE: usize = 500;
 
-/// One change to the table of missed messages. The single writer applies them
+/// One change to the table of missed messages. A recipient's writer applies them
 /// in order, many to a transaction.
 #[derive(Debug, Clone)]
 pub enum OfflineOp {

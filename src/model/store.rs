@@ -203,6 +203,9 @@ pub trait Store: Send + Sync {
 
     // ---- missed messages ----
 
+    /// How many threads do well to call [`Store::apply_offline`] beside each
+    /// other, 1 or more.
+    fn offline_writers(&self) -> usize;
     /// Applies the operations in order, all in one transaction. Deadlocks and
     /// lock time-outs are tried again inside. Any number and size is allowed;
     /// statements are kept within the database's packet limit. One row that

@@ -75,6 +75,18 @@ impl<M> ReactorHandle<M> {
         })
     }
 
+    /// Gives the reactor's handler these messages, waking it once.
+    ///
+    /// # Errors
+    /// The reactor is gone, and what it had not taken is dropped.
+    pub fn post_all(&self, messages: Vec<M>) -> Result<(), PostError<()>> {
+        for message in messages {
+            self.mailbox.send(Command::Post(message)).map_err(|_| PostError(()))?;
+        }
+        self.doorbell.ring();
+        Ok(())
+    }
+
     /// Tells the reactor to end when all its connections have, at the latest
     /// at `deadline`. A second call can only bring the deadline forward.
     pub fn shutdown(&self, deadline: Instant) {

@@ -5,7 +5,7 @@
 //! reactor-0..N-1 ─ connections, frames, memory-only handlers
 //! worker-0..W-1 ── handlers that ask the database, pages of missed messages
 //! password-0..P-1  logins and registrations
-//! offline-writer ─ one writer for missed messages
+//! offline-0..O-1 ─ the writers of missed messages
 //! claim-releaser ─ lets go of claims until committed
 //! tokens ───────── ends former login tokens, renews those in use
 //! claims ───────── beat, watch over other servers, audit, sweep
@@ -154,11 +154,7 @@ impl Server {
         let mailboxes = handles.iter().cloned().map(|handle| Box::new(Reach(handle)) as _);
         service.set_mailboxes(mailboxes.collect());
 
-        let writing_threads = vec![
-            spawn("offline-writer", {
-                let service = service.clone();
-                move || offline_writer::run(&service)
-            })?,
+        let mut writing_threads = vec![
             spawn("tokens", {
                 let service = service.clone();
                 move || token_keeper::run(&service)
@@ -168,6 +164,11 @@ impl Server {
                 move || releaser::run(&service)
             })?,
         ];
+        for number in 0..service.offline_writers() {
+            let service = service.clone();
+            let run = move || offline_writer::run(&service, number);
+            writing_threads.push(spawn(&format!("offline-{number}"), run)?);
+        }
         let (events, claims_events) = unbounded();
         let (overdue, overdue_stop) = bounded(1);
         let (joined, has_joined) = bounded(0);
@@ -273,6 +274,10 @@ struct Reach(ReactorHandle<Post>);
 impl Mailbox for Reach {
     fn post(&self, post: Post) -> Result<(), Post> {
         self.0.post(post).map_err(|refused| refused.0)
+    }
+
+    fn post_all(&self, posts: Vec<Post>) -> bool {
+        self.0.post_all(posts).is_ok()
     }
 }
 

@@ -24,8 +24,8 @@ const LISTEN_BACKLOG: i32 = 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Database connections beside those of workers and password threads: the
-/// offline writer's, the releaser's, the claims thread's, and one to spare.
-const OTHER_CONNECTIONS: usize = 4;
+/// offline writers' (two), the releaser's, the claims thread's, and one to spare.
+const OTHER_CONNECTIONS: usize = 5;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]

@@ -187,7 +187,7 @@ impl Service {
         });
         if !deletions.is_empty() {
             let login = LoginId { session, claim: identity.claim.number };
-            self.writer.delete(user, login, deletions);
+            self.writers.delete(user, login, deletions);
         }
         let flush = self.registry.with(user, |slot| slot.session.is_none() && slot.end_waits());
         if flush {
@@ -197,7 +197,7 @@ impl Service {
             // The stop lets go of all claims at once, after all is stored.
             self.ended_in_stop.lock().expect(NEVER_POISONED).push((user, identity.claim.clone()));
             if let Some(then) = end.then {
-                self.writer.after_all_for(user, then);
+                self.writers.after_all_for(user, then);
             }
             return;
         }
@@ -209,7 +209,7 @@ impl Service {
             false => (None, None, end.then),
         };
         let release = Release { user, claim, token, then: after_release };
-        self.writer.after_all_for(user, move || {
+        self.writers.after_all_for(user, move || {
             if let Some(then) = after_commit {
                 then();
             }

@@ -250,7 +250,7 @@ impl Service {
 
     /// Gives a copy, already counted as `writing`, to the offline writer.
     fn write(&self, copy: MessageCopy) {
-        if let Err(copy) = self.writer.insert(copy) {
+        if let Err(copy) = self.writers.insert(copy) {
             self.written_and_nudged(copy.to, 1);
             self.settle(copy, Settled::Overloaded);
         }
@@ -348,7 +348,7 @@ impl Service {
             self.settle(copy, Settled::Delivered);
         }
         if !deletions.is_empty() {
-            self.writer.delete(user, login, deletions);
+            self.writers.delete(user, login, deletions);
         }
     }
 }

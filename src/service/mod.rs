@@ -73,7 +73,7 @@ use crate::model::{Claim, Limits, OfflineSize, ServerId, Store, UserId};
 use crate::protocol::{Errno, Refusal};
 use group_cache::GroupCache;
 use known_users::KnownUsers;
-use offline_writer::OfflineWriter;
+use offline_writer::OfflineWriters;
 use password::Passwords;
 use releaser::Releaser;
 use settlement::Outcomes;
@@ -93,7 +93,7 @@ pub struct Settings {
     /// How long a recipient's server may take to report an outcome, before
     /// the sender's server stores what it holds.
     pub handover_timeout: Duration,
-    /// How many copies may wait for the offline writer.
+    /// How many copies may wait for the offline writers.
     pub offline_queue: usize,
     /// How often logins and registrations may be tried.
     pub tries: TryLimits,
@@ -117,7 +117,7 @@ pub struct Service {
     registry: Registry,
     groups: GroupCache,
     known_users: KnownUsers,
-    writer: OfflineWriter,
+    writers: OfflineWriters,
     releaser: Releaser,
     token_keeper: TokenKeeper,
     throttle: Throttle,
@@ -159,7 +159,7 @@ impl Service {
         store: Arc<dyn Store>,
         bus: Arc<dyn Bus>,
     ) -> Arc<Service> {
-        let writer = OfflineWriter::new(settings.offline_queue);
+        let writers = OfflineWriters::new(store.offline_writers(), settings.offline_queue);
         let throttle = Throttle::new(settings.tries);
         Arc::new_cyclic(|this| Service {
             this: this.clone(),
@@ -170,7 +170,7 @@ impl Service {
             registry: Registry::new(),
             groups: GroupCache::new(),
             known_users: KnownUsers::new(),
-            writer,
+            writers,
             releaser: Releaser::new(),
             token_keeper: TokenKeeper::new(),
             throttle,
@@ -189,6 +189,11 @@ impl Service {
             stopping: AtomicBool::new(false),
             ended_in_stop: Mutex::default(),
         })
+    }
+
+    /// How many threads are to run [`offline_writer::run`].
+    pub fn offline_writers(&self) -> usize {
+        self.writers.count()
     }
 
     fn this(&self) -> Option<Arc<Service>> {
@@ -252,6 +257,17 @@ impl Service {
             here::post(post);
         } else if self.post(session, post).is_err() {
             debug!(target: "service", "conn={session} its reactor has ended, nothing to tell it");
+        }
+    }
+
+    /// The same for much that one reactor is told.
+    fn tell_all(&self, reactor: u16, posts: Vec<Post>) {
+        let told = match self.mailboxes.get().and_then(|all| all.get(usize::from(reactor))) {
+            Some(mailbox) => mailbox.post_all(posts),
+            None => false,
+        };
+        if !told {
+            debug!(target: "service", "reactor={reactor} has ended, nothing to tell it");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What waits for the offline writer. Senders take turns, so that whoever
+//! What waits for an offline writer. Senders take turns, so that whoever
 //! sends to hundreds who are offline keeps nobody else waiting; and the less
 //! room there is the less each may have, so that nobody takes it all.
 //!
@@ -21,10 +21,14 @@ use super::registry::NEVER_POISONED;
 use super::session::LoginId;
 use crate::model::{OfflineOp, UserId};
 
-/// The most text that may wait, whatever the number of copies.
-const QUEUE_BYTES: usize = 256 << 20;
+/// The most jobs that are taken at once.
+const BATCH_JOBS: usize = 512;
+/// No more jobs are taken with this much text.
+const BATCH_BYTES: usize = 4 << 20;
+/// So many are taken while a reactor may wait for the lock.
+const TAKEN_UNDER_LOCK: usize = 16;
 
-/// Something for the offline writer.
+/// Something for an offline writer.
 pub(super) enum Job {
     Insert(MessageCopy),
     Delete(Deletion),
@@ -40,10 +44,27 @@ pub(super) struct Deletion {
     pub ops: Vec<OfflineOp>,
 }
 
+/// What is worth waiting for, though something is there already.
+#[derive(Clone, Copy)]
+pub(super) struct Gather {
+    /// So many copies.
+    pub copies: usize,
+    /// Not beyond this time.
+    pub until: Instant,
+}
+
+impl Gather {
+    /// Whatever is there is enough.
+    pub fn nothing() -> Gather {
+        Gather { copies: 0, until: Instant::now() }
+    }
+}
+
 /// See the head of this file. Copies are bounded in number and bytes; of
 /// deletions there is one at a time for each session, of barriers one or two.
 pub(super) struct OfflineQueue {
     capacity: usize,
+    capacity_bytes: usize,
     state: Mutex<State>,
     pushed: Condvar,
 }
@@ -60,6 +81,9 @@ struct State {
     copys_turn: bool,
     copies: usize,
     bytes: usize,
+    /// The writer sleeps until there are so many copies: no need to wake it
+    /// before.
+    wanted: Option<usize>,
     end: End,
 }
 
@@ -97,9 +121,10 @@ struct Stage {
 }
 
 impl OfflineQueue {
-    /// Room for so many copies.
-    pub fn new(capacity: usize) -> OfflineQueue {
-        OfflineQueue { capacity, state: Mutex::default(), pushed: Condvar::new() }
+    /// Room for so many copies, and so much text.
+    pub fn new(capacity: usize, capacity_bytes: usize) -> OfflineQueue {
+        let (state, pushed) = (Mutex::default(), Condvar::new());
+        OfflineQueue { capacity, capacity_bytes, state, pushed }
     }
 
     /// Queues a copy; gives it back where its sender has more than its share:
@@ -111,13 +136,16 @@ impl OfflineQueue {
         let size = copy.message.body.len();
         let (copies, bytes) = state.held_by(copy.message.sender);
         let has_its_share = copies >= self.capacity.saturating_sub(state.copies)
-            || bytes + size > QUEUE_BYTES.saturating_sub(state.bytes);
+            || bytes + size > self.capacity_bytes.saturating_sub(state.bytes);
         if has_its_share || !matches!(state.end, End::Open) {
             return Err(copy);
         }
         state.add(copy);
+        let is_enough = state.wanted.is_some_and(|wanted| state.copies >= wanted);
         drop(state);
-        self.pushed.notify_one();
+        if is_enough {
+            self.pushed.notify_one();
+        }
         Ok(())
     }
 
@@ -144,22 +172,46 @@ impl OfflineQueue {
         self.pushed.notify_one();
     }
 
-    /// Waits for the next job for so long.
-    pub fn take(&self, wait: Duration) -> Option<Job> {
-        let until = Instant::now() + wait;
+    /// Takes what waits, up to a transaction's worth. Waits for the first job
+    /// at most for so long, and for more as far as `gather` says; deletions and
+    /// barriers wait for nothing. [`Job::Stop`] is the last one.
+    pub fn take(&self, wait: Duration, gather: Gather) -> Vec<Job> {
+        let mut now = Instant::now();
+        let end = now + wait;
         let mut state = self.state();
         loop {
-            if let Some(job) = state.next() {
-                return Some(job);
+            let gathers = now < gather.until;
+            let wanted = if gathers { gather.copies.clamp(1, BATCH_JOBS) } else { 1 };
+            if state.copies >= wanted || state.has_more_than_copies() || now >= end {
+                break;
             }
-            let left = until.checked_duration_since(Instant::now())?;
-            state = self.pushed.wait_timeout(state, left).expect(NEVER_POISONED).0;
+            let until = if gathers { gather.until.min(end) } else { end };
+            state.wanted = Some(wanted);
+            let timeout = until.saturating_duration_since(now);
+            state = self.pushed.wait_timeout(state, timeout).expect(NEVER_POISONED).0;
+            state.wanted = None;
+            now = Instant::now();
         }
+        drop(state);
+        self.take_at_once()
     }
 
-    /// The next job, if there is one.
-    pub fn try_take(&self) -> Option<Job> {
-        self.state().next()
+    /// What is there. Between some and some more others get at the queue.
+    fn take_at_once(&self) -> Vec<Job> {
+        let (mut jobs, mut bytes) = (Vec::new(), 0);
+        while jobs.len() < BATCH_JOBS && bytes < BATCH_BYTES {
+            let before = jobs.len();
+            bytes += self.state().take_some(&mut jobs);
+            if jobs.len() == before {
+                break;
+            }
+        }
+        jobs
+    }
+
+    /// Copies that wait.
+    pub fn copies(&self) -> usize {
+        self.state().copies
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -184,6 +236,23 @@ impl State {
         sender.bytes += size;
         self.copies += 1;
         self.bytes += size;
+    }
+
+    /// Whether there is something that waits for no copies.
+    fn has_more_than_copies(&self) -> bool {
+        !self.ready.is_empty() || matches!(self.end, End::Closed(_))
+    }
+
+    /// Moves some jobs; how much text they have.
+    fn take_some(&mut self, jobs: &mut Vec<Job>) -> usize {
+        let mut bytes = 0;
+        for job in std::iter::from_fn(|| self.next()).take(TAKEN_UNDER_LOCK) {
+            if let Job::Insert(copy) = &job {
+                bytes += copy.message.body.len();
+            }
+            jobs.push(job);
+        }
+        bytes
     }
 
     /// Copies and what is ready take turns: neither can hold the other up.

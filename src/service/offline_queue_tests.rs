@@ -12,6 +12,12 @@ const BOB: UserId = UserId(2);
 const CAROL: UserId = UserId(3);
 const DAVE: UserId = UserId(4);
 
+const BYTES: usize = 256 << 20;
+
+fn queue_for(copies: usize) -> OfflineQueue {
+    OfflineQueue::new(copies, BYTES)
+}
+
 fn copy_of(size: usize, sender: UserId, to: UserId, mid: &str) -> MessageCopy {
     let body: Arc<[u8]> = vec![b' '; size].into();
     let message = MessageMemory::new().message(sender, mid, body).unwrap();
@@ -41,12 +47,12 @@ fn barrier() -> Job {
 }
 
 fn take_all(queue: &OfflineQueue) -> Vec<String> {
-    std::iter::from_fn(|| queue.try_take()).map(|job| named(&job)).collect()
+    queue.take(Duration::ZERO, Gather::nothing()).iter().map(named).collect()
 }
 
 #[test]
 fn senders_take_turns_and_each_keeps_its_order() {
-    let queue = OfflineQueue::new(100);
+    let queue = queue_for(100);
     for (sender, to, mid) in [
         (ALICE, CAROL, "a1"),
         (ALICE, DAVE, "a2"),
@@ -61,7 +67,7 @@ fn senders_take_turns_and_each_keeps_its_order() {
 
 #[test]
 fn who_sends_without_end_leaves_room_for_the_others() {
-    let queue = OfflineQueue::new(100);
+    let queue = queue_for(100);
     let fill = |sender| {
         let some = |n: &usize| queue.insert(copy(sender, DAVE, &n.to_string())).is_ok();
         (0..200).take_while(some).count()
@@ -76,8 +82,8 @@ fn who_sends_without_end_leaves_room_for_the_others() {
 
 #[test]
 fn large_messages_are_bounded_by_their_bytes() {
-    let queue = OfflineQueue::new(1000);
-    let large = |sender, n| queue.insert(copy_of(QUEUE_BYTES / 10, sender, DAVE, n)).is_ok();
+    let queue = queue_for(1000);
+    let large = |sender, n| queue.insert(copy_of(BYTES / 10, sender, DAVE, n)).is_ok();
     let taken = ["1", "2", "3", "4", "5", "6"].map(|n| large(ALICE, n));
     assert_eq!(taken, [true, true, true, true, true, false]);
     assert!(queue.insert(copy(BOB, DAVE, "small")).is_ok());
@@ -85,7 +91,7 @@ fn large_messages_are_bounded_by_their_bytes() {
 
 #[test]
 fn a_deletion_waits_for_the_copies_to_its_user_and_for_no_other() {
-    let queue = OfflineQueue::new(100);
+    let queue = queue_for(100);
     queue.insert(copy(ALICE, CAROL, "a1")).unwrap();
     queue.insert(copy(ALICE, DAVE, "a2")).unwrap();
     assert!(queue.after(CAROL, deletion(1)).is_ok());
@@ -98,7 +104,7 @@ fn a_deletion_waits_for_the_copies_to_its_user_and_for_no_other() {
 
 #[test]
 fn at_the_end_everything_that_waits_goes_before_the_stop() {
-    let queue = OfflineQueue::new(100);
+    let queue = queue_for(100);
     queue.insert(copy(ALICE, CAROL, "a1")).unwrap();
     assert!(queue.after(CAROL, deletion(1)).is_ok());
     queue.close(barrier());
@@ -110,7 +116,7 @@ fn at_the_end_everything_that_waits_goes_before_the_stop() {
 
 #[test]
 fn nothing_is_kept_of_who_has_nothing_waiting() {
-    let queue = OfflineQueue::new(100);
+    let queue = queue_for(100);
     for n in 0..50 {
         let (sender, to) = (UserId(n), UserId(n % 7));
         queue.insert(copy(sender, to, "m")).unwrap();
@@ -130,7 +136,7 @@ proptest! {
     fn the_order_that_others_rely_on_is_kept(
         steps in prop::collection::vec((0u8..6, 0u32..3, 0u32..3), 1..200),
     ) {
-        let queue = OfflineQueue::new(1000);
+        let queue = queue_for(1000);
         let mut queued: Vec<(Option<u32>, u32, String)> = Vec::new();
         let mut taken = Vec::new();
         for (number, (what, sender, to)) in steps.into_iter().enumerate() {
@@ -144,7 +150,7 @@ proptest! {
                     prop_assert!(queue.after(UserId(to), deletion(number as i64)).is_ok());
                     queued.push((None, to, format!("delete {number}")));
                 }
-                _ => taken.extend(queue.try_take().map(|job| named(&job))),
+                _ => taken.extend(queue.state().next().as_ref().map(named)),
             }
         }
         taken.extend(take_all(&queue));
@@ -159,4 +165,37 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_writer_sleeps_until_there_is_as_much_as_it_wants() {
+    let queue = queue_for(100);
+    let gather = Gather { copies: 2, until: Instant::now() + Duration::from_secs(60) };
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| queue.take(Duration::from_secs(60), gather));
+        assert!(queue.insert(copy(ALICE, CAROL, "a1")).is_ok());
+        assert!(queue.insert(copy(BOB, CAROL, "b1")).is_ok());
+        assert_eq!(writer.join().unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn what_does_not_come_is_not_waited_for_beyond_its_time() {
+    let queue = queue_for(100);
+    assert!(queue.insert(copy(ALICE, CAROL, "a1")).is_ok());
+    let gather = Gather { copies: 2, until: Instant::now() + Duration::from_millis(1) };
+    assert_eq!(queue.take(Duration::from_secs(60), gather).len(), 1);
+}
+
+#[test]
+fn a_deletion_is_not_held_up_by_waiting_for_copies() {
+    let queue = queue_for(100);
+    let gather = Gather { copies: 2, until: Instant::now() + Duration::from_secs(60) };
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| queue.take(Duration::from_secs(60), gather));
+        assert!(queue.insert(copy(ALICE, CAROL, "a1")).is_ok());
+        assert!(queue.after(DAVE, deletion(1)).is_ok());
+        let taken: Vec<String> = writer.join().unwrap().iter().map(named).collect();
+        assert_eq!(taken, ["delete 1", "a1"]);
+    });
 }

@@ -1,31 +1,36 @@
-//! The one writer to the table of missed messages. It gathers what waits into
-//! one transaction, and only after the commit tells the senders `stored` and
-//! nudges the recipients.
+//! The writers to the table of missed messages. Each gathers what waits for
+//! its recipients into one transaction, and only after the commit tells the
+//! senders `stored` and nudges the recipients. While one waits for its commit
+//! the database works for another.
 //!
-//! Thread: "offline-writer" runs [`run`]; [`OfflineWriter`]'s methods are safe
-//! to call from any thread and never block.
+//! Thread: "offline-N" runs [`run`]; [`OfflineWriters`]'s methods are
+//! safe to call from any thread and never block.
+//! Invariant: all that concerns one recipient goes through one writer.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use log::{debug, error, info, warn};
+use rustc_hash::FxHashMap;
 
 use super::Service;
 use super::message::MessageCopy;
-use super::offline_queue::{Deletion, Job, OfflineQueue};
+use super::offline_queue::{Deletion, Gather, Job, OfflineQueue};
 use super::offline_quota::Quota;
+use super::registry::NEVER_POISONED;
 use super::session::{LoginId, Post};
 use super::settlement::Settled;
 use crate::model::{OfflineKey, OfflineOp, StoreError, UserId};
 
-/// The most jobs of one transaction.
-const BATCH_JOBS: usize = 512;
-/// No more jobs are taken into a transaction with this much text.
-const BATCH_BYTES: usize = 4 << 20;
+/// The most text that may wait, whatever the number of copies.
+const QUEUE_BYTES: usize = 256 << 20;
 /// How often deletions that failed are tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// The time that a transaction took, divided by this, is waited at most for
+/// more to share the next one.
+const GATHERING: u32 = 2;
 
 /// A part of a transaction, in the order taken.
 enum Part {
@@ -34,33 +39,45 @@ enum Part {
 }
 
 impl Part {
-    fn ops(&self) -> Vec<OfflineOp> {
+    fn add_ops(&self, ops: &mut Vec<OfflineOp>) {
         match self {
-            Part::Copy(copy) => vec![OfflineOp::Insert {
+            Part::Copy(copy) => ops.push(OfflineOp::Insert {
                 to: copy.to,
                 sender: copy.message.sender,
                 mid: copy.message.mid.to_shared(),
                 message: copy.message.body.clone(),
-            }],
-            Part::Deletion(deletion) => deletion.ops.clone(),
+            }),
+            Part::Deletion(deletion) => ops.extend(deletion.ops.iter().cloned()),
         }
     }
 }
 
-/// The way to the writer.
-pub struct OfflineWriter {
+/// The way to the writers.
+pub struct OfflineWriters(Vec<Way>);
+
+struct Way {
     queue: OfflineQueue,
     started: AtomicBool,
 }
 
-impl OfflineWriter {
-    pub(super) fn new(capacity: usize) -> OfflineWriter {
-        OfflineWriter { queue: OfflineQueue::new(capacity), started: AtomicBool::new(false) }
+impl OfflineWriters {
+    /// So many, which share the room for so many copies.
+    pub(super) fn new(count: usize, capacity: usize) -> OfflineWriters {
+        let way = |_| Way {
+            queue: OfflineQueue::new(capacity.div_ceil(count), QUEUE_BYTES / count),
+            started: AtomicBool::new(false),
+        };
+        OfflineWriters((0..count).map(way).collect())
+    }
+
+    /// How many threads are to [`run`].
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// Queues a copy; gives it back where too many of its sender's wait.
     pub(super) fn insert(&self, copy: MessageCopy) -> Result<(), MessageCopy> {
-        self.queue.insert(copy)
+        self.queue(copy.to).insert(copy)
     }
 
     /// Queues the deletion of what a user's login has confirmed, behind the
@@ -75,32 +92,75 @@ impl OfflineWriter {
         self.after(user, Job::Barrier(Box::new(then)));
     }
 
-    /// Ends the thread once everything is done, and calls `then` before. Takes
-    /// no more copies.
+    /// Ends the threads once everything is done; the last one calls `then`
+    /// before. Takes no more copies.
     pub(super) fn stop(&self, then: impl FnOnce() + Send + 'static) {
-        self.queue.close(Job::Barrier(Box::new(then)));
+        let ended = Arc::new(WhenAllEnded::new(self.count(), then));
+        for Way { queue, .. } in &self.0 {
+            let ended = ended.clone();
+            queue.close(Job::Barrier(Box::new(move || ended.count())));
+        }
     }
 
     fn after(&self, user: UserId, job: Job) {
-        if self.queue.after(user, job).is_err() {
+        if self.queue(user).after(user, job).is_err() {
             // Only when the server has stopped.
             warn!(target: "offline", "the offline writer has ended, a job is dropped");
         }
     }
+
+    fn queue(&self, user: UserId) -> &OfflineQueue {
+        &self.0[user.0 as usize % self.0.len()].queue
+    }
 }
 
-/// Runs the writer until it is stopped.
-pub fn run(service: &Arc<Service>) {
-    let OfflineWriter { queue, started } = &service.writer;
+/// Calls something when the last of several has ended.
+struct WhenAllEnded<F> {
+    left: AtomicUsize,
+    then: Mutex<Option<F>>,
+}
+
+impl<F: FnOnce()> WhenAllEnded<F> {
+    fn new(count: usize, then: F) -> WhenAllEnded<F> {
+        WhenAllEnded { left: AtomicUsize::new(count), then: Mutex::new(Some(then)) }
+    }
+
+    fn count(&self) {
+        // AcqRel: the last one has what all the others did behind it.
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(then) = self.then.lock().expect(NEVER_POISONED).take()
+        {
+            then();
+        }
+    }
+}
+
+/// Runs one of the writers until it is stopped.
+pub fn run(service: &Arc<Service>, number: usize) {
+    let Way { queue, started } = &service.writers.0[number];
     if started.swap(true, Ordering::Relaxed) {
-        error!(target: "offline", "the offline writer was started twice");
+        error!(target: "offline", "offline writer {number} was started twice");
         return;
     }
     let quota = Quota::new(service.settings.max_offline);
     let (overdue, barriers) = (Vec::new(), Vec::new());
     let mut writer = Writer { service, quota, overdue, barriers, failing: false };
-    // Without a job too: what is overdue.
-    while !writer.turn(queue.take(RETRY), queue) {}
+    let mut gather = Gather::nothing();
+    loop {
+        let jobs = queue.take(RETRY, gather);
+        let begun = Instant::now();
+        let copies = jobs.iter().filter(|job| matches!(job, Job::Insert(_))).count();
+        // Without a job too: what is overdue.
+        if writer.turn(jobs) {
+            return;
+        }
+        // Whoever was just answered is likely to send again, and those who
+        // came in the meantime share a commit with them: with people who wait
+        // for each answer that makes one full transaction of two halves.
+        let now = Instant::now();
+        let until = now + (now - begun) / GATHERING;
+        gather = Gather { copies: copies + queue.copies(), until };
+    }
 }
 
 struct Writer<'a> {
@@ -114,36 +174,28 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Takes what waits, up to a transaction's worth. Whether to stop.
-    fn turn(&mut self, first: Option<Job>, queue: &OfflineQueue) -> bool {
-        let (mut parts, mut bytes) = (Vec::new(), 0);
-        let mut next = first;
-        let mut taken = 0;
-        while let Some(job) = next.take() {
-            taken += 1;
+    /// Does these. Whether to stop.
+    fn turn(&mut self, jobs: Vec<Job>) -> bool {
+        let mut parts = Vec::with_capacity(jobs.len());
+        let mut stops = false;
+        for job in jobs {
             match job {
-                Job::Insert(copy) => {
-                    bytes += copy.message.body.len();
-                    parts.push(Part::Copy(copy));
-                }
+                Job::Insert(copy) => parts.push(Part::Copy(copy)),
                 Job::Delete(deletion) => parts.push(Part::Deletion(deletion)),
                 // After this transaction.
                 Job::Barrier(then) => self.barriers.push(then),
-                Job::Stop => {
-                    self.write(parts);
-                    for then in self.barriers.drain(..) {
-                        then();
-                    }
-                    return true;
-                }
-            }
-            if taken < BATCH_JOBS && bytes < BATCH_BYTES {
-                next = queue.try_take();
+                Job::Stop => stops = true,
             }
         }
         self.write(parts);
-        self.pass_barriers();
-        false
+        if stops {
+            for then in self.barriers.drain(..) {
+                then();
+            }
+        } else {
+            self.pass_barriers();
+        }
+        stops
     }
 
     /// One transaction, of what is overdue and of these.
@@ -215,13 +267,20 @@ impl Writer<'_> {
     }
 
     fn apply(&mut self, parts: Vec<Part>) {
-        let ops: Vec<OfflineOp> = parts.iter().flat_map(Part::ops).collect();
-        match self.service.store.apply_offline(&ops) {
+        match self.store(&parts) {
             Ok(()) => self.committed(parts),
             // Away or hung: the parts by themselves would fare no better.
             Err(err @ StoreError::Unavailable(_)) => self.failed(parts, &err),
             Err(err) => self.write_singly(parts, &err),
         }
+    }
+
+    fn store(&self, parts: &[Part]) -> Result<(), StoreError> {
+        let mut ops = Vec::with_capacity(parts.len());
+        for part in parts {
+            part.add_ops(&mut ops);
+        }
+        self.service.store.apply_offline(&ops)
     }
 
     /// Something in a batch was refused for good: each part by itself, in
@@ -230,7 +289,7 @@ impl Writer<'_> {
         error!(target: "offline", "a batch was refused, writing it one by one err={err}");
         let mut parts = parts.into_iter();
         for part in parts.by_ref() {
-            match self.service.store.apply_offline(&part.ops()) {
+            match self.store(std::slice::from_ref(&part)) {
                 Ok(()) => self.committed(vec![part]),
                 Err(err @ StoreError::Unavailable(_)) => {
                     self.failed(vec![part], &err);
@@ -294,11 +353,11 @@ impl Writer<'_> {
 
     /// Tells the senders, then the recipients' sessions.
     fn settle(&self, copies: Vec<MessageCopy>, settled: Settled) {
-        let mut written: HashMap<UserId, u32> = HashMap::new();
-        for copy in copies {
+        let mut written: FxHashMap<UserId, u32> = FxHashMap::default();
+        for copy in &copies {
             *written.entry(copy.to).or_default() += 1;
-            self.service.settle(copy, settled);
         }
+        self.service.settle_all(copies, settled);
         self.service.written(written);
     }
 

@@ -2,7 +2,7 @@
 //! recipient has confirmed it, when it is committed, or when neither
 //! can be.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -184,17 +184,39 @@ impl Service {
 
     /// Tells whoever waits for it what became of a copy.
     pub fn settle(&self, copy: MessageCopy, settled: Settled) {
+        if let Some((session, answer)) = self.settlement(copy, settled) {
+            self.tell(session, Post::Settled { session, answer });
+        }
+    }
+
+    /// The same for many: a reactor is woken once for all that it is told.
+    pub(super) fn settle_all(
+        &self,
+        copies: impl IntoIterator<Item = MessageCopy>,
+        settled: Settled,
+    ) {
+        let mut posts: BTreeMap<u16, Vec<Post>> = BTreeMap::new();
+        for copy in copies {
+            if let Some((session, answer)) = self.settlement(copy, settled) {
+                posts.entry(session.reactor).or_default().push(Post::Settled { session, answer });
+            }
+        }
+        for (reactor, posts) in posts {
+            self.tell_all(reactor, posts);
+        }
+    }
+
+    /// Counts a copy as settled; what its sender is told now, if it is here and
+    /// was waiting for no other copy.
+    fn settlement(&self, copy: MessageCopy, settled: Settled) -> Option<(SessionId, Answer)> {
         let MessageCopy { to, message, origin } = copy;
         match origin {
             Origin::One { session, seq } => {
-                let answer = one_chat_answer(seq, to, message, settled);
-                self.tell(session, Post::Settled { session, answer });
+                Some((session, one_chat_answer(seq, to, message, settled)))
             }
             Origin::Group(ticket) => {
-                if let Some(reply) = ticket.count(message.mid.text(), settled) {
-                    let session = ticket.session;
-                    self.tell(session, Post::Settled { session, answer: Answer::Text(reply) });
-                }
+                let reply = ticket.count(message.mid.text(), settled)?;
+                Some((ticket.session, Answer::Text(reply)))
             }
             Origin::Server { server, handover } => {
                 let outcome = match settled {
@@ -206,8 +228,9 @@ impl Service {
                     | Settled::NotHere => CopyOutcome::NotHere,
                 };
                 self.outcomes.add(server, handover, outcome, to);
+                None
             }
-            Origin::Nobody => {}
+            Origin::Nobody => None,
         }
     }
 }

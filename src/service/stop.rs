@@ -22,19 +22,19 @@ impl Service {
     }
 
     /// After the reactors have ended: stores what is still on its way to other
-    /// servers, and lets the writer, the releaser and the keeper of tokens end
+    /// servers, and lets the writers, the releaser and the keeper of tokens end
     /// once all is done.
     pub fn finish_writing(&self) {
         self.store_all_under_way();
         let Some(this) = self.this() else { return };
-        // After the releases that the writer's barriers still ask for.
-        self.writer.stop(move || {
+        // After the releases that the writers' barriers still ask for.
+        self.writers.stop(move || {
             this.releaser.stop();
             this.token_keeper.stop();
         });
     }
 
-    /// After the writer has ended: takes this server out of the cluster.
+    /// After the writers have ended: takes this server out of the cluster.
     ///
     /// # Errors
     /// The database's; then its users count as online until this server

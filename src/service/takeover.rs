@@ -127,7 +127,7 @@ impl Service {
     /// committed.
     pub fn tell_when_written(&self, successor: Successor) {
         let Some(this) = self.this() else { return };
-        self.writer.after_all_for(successor.user, move || this.tell_successor(&successor));
+        self.writers.after_all_for(successor.user, move || this.tell_successor(&successor));
     }
 
     /// Tells a successor that the former session has ended.

@@ -38,7 +38,7 @@ use self::connect::{DbConn, Target};
 use self::fault::Fault;
 use self::ids::LARGEST_FORM;
 use self::offline::Together;
-use self::pool::Pool;
+use self::pool::{Opening, Pool};
 use super::offline::drop_in_steps;
 use super::store::Result;
 use super::{
@@ -120,13 +120,16 @@ impl MysqlStore {
     /// Runs single statements that each commit by themselves; at most one of
     /// them changes anything.
     fn run<T>(&self, mut work: impl FnMut(&mut DbConn) -> Attempt<T>) -> Result<T> {
-        self.with_connection(|db| work(db))
+        self.with_connection(Opening::Ping, |db| work(db))
     }
 
     /// Runs several statements in one transaction, rolled back on any error.
     fn transaction<T>(&self, mut work: impl FnMut(&mut DbConn) -> Attempt<T>) -> Result<T> {
-        self.with_connection(|db| {
-            db.conn.query_drop("START TRANSACTION")?;
+        let mut is_begun = true;
+        self.with_connection(Opening::Transaction, |db| {
+            if !std::mem::take(&mut is_begun) {
+                db.conn.query_drop("START TRANSACTION")?;
+            }
             let outcome = work(db).and_then(|value| {
                 db.conn.query_drop("COMMIT")?;
                 Ok(value)
@@ -156,11 +159,15 @@ impl MysqlStore {
 
     /// One call: circuit, connection, the work (again while it meets other
     /// transactions), and the connection's way back.
-    fn with_connection<T>(&self, mut work: impl FnMut(&mut DbConn) -> Attempt<T>) -> Result<T> {
+    fn with_connection<T>(
+        &self,
+        opening: Opening,
+        mut work: impl FnMut(&mut DbConn) -> Attempt<T>,
+    ) -> Result<T> {
         let Some(permit) = self.circuit.enter() else {
             return Err(StoreError::Unavailable("it did not answer just now".to_owned()));
         };
-        let outcome = self.pool.checkout().and_then(|mut lease| {
+        let outcome = self.pool.checkout(opening).and_then(|mut lease| {
             let outcome = until_no_conflict(|| work(lease.db()));
             if !outcome.as_ref().is_err_and(Fault::breaks_connection) {
                 lease.keep();
@@ -329,6 +336,11 @@ impl Store for MysqlStore {
     }
     fn group_members(&self, group: GroupId) -> Result<Option<Vec<UserId>>> {
         self.run(|db| groups::members(db, group))
+    }
+
+    fn offline_writers(&self) -> usize {
+        // One's statements run while another's commit goes to the disk.
+        2
     }
 
     fn apply_offline(&self, ops: &[OfflineOp]) -> Result<()> {

@@ -15,9 +15,10 @@ use crate::model::{
 };
 
 /// Rows of one insertion, largest first: any number up to the largest is put
-/// together from each of them once at most. A round trip costs as much as some
-/// ten rows.
-const STATEMENT_ROWS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
+/// together from two of them, or three. A round trip costs as much as some ten
+/// rows.
+const STATEMENT_ROWS: [usize; 24] =
+    [128, 112, 96, 80, 64, 56, 48, 40, 32, 28, 24, 20, 16, 14, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1];
 
 /// Larger statements are no faster, and others wait behind them.
 const MAX_STATEMENT_BYTES: usize = 1 << 20;

@@ -8,6 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::debug;
+use mysql::prelude::Queryable;
 
 use super::connect::{DbConn, Target};
 use super::fault::Fault;
@@ -30,6 +31,15 @@ struct State {
     open: usize,
 }
 
+/// What a connection is asked first: by the answer it is known to live.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// Nothing: single statements follow.
+    Ping,
+    /// To begin a transaction, which saves a round trip.
+    Transaction,
+}
+
 /// A connection on loan. It goes back to the pool when dropped, but only
 /// after [`Lease::keep`] has said that it is clean.
 pub(super) struct Lease<'a> {
@@ -50,19 +60,22 @@ impl Pool {
         Pool { target, size: size.max(1), checkout_timeout, state, freed: Condvar::new() }
     }
 
-    /// Lends a connection that has just answered a ping or been opened.
-    /// Waits at most the checkout time-out for a free one; the ping and a new
-    /// connection have their own.
-    pub(super) fn checkout(&self) -> Result<Lease<'_>, Fault> {
+    /// Lends a connection that has just answered or been opened.
+    /// Waits at most the checkout time-out for a free one; the first question
+    /// and a new connection have their own.
+    pub(super) fn checkout(&self, opening: Opening) -> Result<Lease<'_>, Fault> {
         let deadline = Instant::now() + self.checkout_timeout;
         loop {
             let mut lease = Lease { pool: self, conn: self.take(deadline)?, clean: false };
             match lease.conn.as_mut() {
                 None => {
-                    lease.conn = Some(self.target.connect()?);
+                    let db = lease.conn.insert(self.target.connect()?);
+                    if opening == Opening::Transaction {
+                        db.ask(opening)?;
+                    }
                     return Ok(lease);
                 }
-                Some(db) => match db.conn.ping().map_err(Fault::from) {
+                Some(db) => match db.ask(opening) {
                     Ok(()) => return Ok(lease),
                     Err(fault) if fault.is_time_out() => return Err(fault),
                     Err(fault) => {
@@ -98,6 +111,16 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code under this lock can leave it half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl DbConn {
+    fn ask(&mut self, opening: Opening) -> Result<(), Fault> {
+        match opening {
+            Opening::Ping => self.conn.ping()?,
+            Opening::Transaction => self.conn.query_drop("START TRANSACTION")?,
+        }
+        Ok(())
     }
 }
 

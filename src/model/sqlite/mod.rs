@@ -246,6 +246,10 @@ impl Store for SqliteStore {
         self.read(|conn| groups::members(conn, group))
     }
 
+    fn offline_writers(&self) -> usize {
+        1
+    }
+
     fn apply_offline(&self, ops: &[OfflineOp]) -> Result<()> {
         if ops.is_empty() {
             return Ok(());
