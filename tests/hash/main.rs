@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // A test that meets an error should end there.
 
 mod agreement;
+mod cluster;
 mod files;
 mod kinds;
 mod load;
