@@ -193,3 +193,19 @@ fn the_memory_of_a_new_file_grows_with_its_servers() {
     assert_eq!(zone(2), "    zone chat_servers 64k;");
     assert_eq!(zone(1000), "    zone chat_servers 1032k;");
 }
+
+#[test]
+fn lines_end_as_the_others_do() {
+    let text = "upstream chat_servers {\r\n    hash $remote_addr consistent;\r\n    \
+                # first\r\n    server a:1; # one\r\n    server b:1;\r\n}\r\n";
+    let added = upstream(vec![server("a:1", 160), server("b:1", 160), server("c:1", 320)]);
+    let other_order = upstream(vec![server("b:1", 160), server("c:1", 160), server("a:1", 160)]);
+    for upstream in [added, other_order] {
+        let new = rewritten(text, &upstream).unwrap();
+        reads_back(&new, &upstream);
+        assert!(new.lines().count() > 5, "{new}");
+        assert_eq!(new.matches('\n').count(), new.matches("\r\n").count(), "{new:?}");
+        assert!(!new.contains("\r\r"), "{new:?}");
+        assert!(new.contains("# first\r\n    server a:1"), "{new:?}");
+    }
+}

@@ -1,0 +1,49 @@
+//! `import`: what it says beside the ring.
+
+use std::fs;
+
+use crate::confs::{UPSTREAM, refused, whole};
+use crate::tool::Tool;
+
+#[test]
+fn what_is_imported_is_said_with_what_could_surprise() {
+    let tool = Tool::new();
+    let stream = UPSTREAM.replace("7000;", "7000 max_conns=5;");
+    fs::write(tool.path("nginx.conf"), whole(&tool, &stream)).unwrap();
+    let run = tool.run("--key addr-port import nginx.conf");
+    assert_eq!(run.code, Some(0));
+    assert!(
+        run.err.contains("as --key addr-port says, $remote_addr:$remote_port is meant here"),
+        "{}",
+        run.err
+    );
+    assert!(run.err.contains("127.0.0.1:7000 has max_conns"), "{}", run.err);
+    fs::write(tool.path("nginx.conf"), whole(&tool, &stream.replace("hash", "# hash"))).unwrap();
+    let run = tool.run("import nginx.conf");
+    refused(&run, "nginx.conf, line 6: upstream chat_servers has no `hash … consistent`");
+    assert_eq!(tool.answer("getVirNum 127.0.0.1 7000"), "160\n", "the ring is the one of before");
+}
+
+#[test]
+fn a_listener_of_both_kinds_of_addresses_is_named_on_import() {
+    let tool = Tool::new();
+    let server = |to: &str, options: &str| {
+        format!("\nserver {{\n listen [::]:8000 {options};\n proxy_pass {to};\n}}")
+    };
+    for (servers, line) in [
+        (server("chat_servers", "ipv6only=off"), Some(11)),
+        (server("chat_servers", "ipv6only=on"), None),
+        (server("others", "ipv6only=off"), None),
+    ] {
+        fs::write(tool.path("nginx.conf"), whole(&tool, &format!("{UPSTREAM}{servers}"))).unwrap();
+        let run = tool.run("import nginx.conf");
+        assert_eq!(run.code, Some(0), "{run:?}");
+        match line {
+            Some(line) => {
+                let part = format!("nginx.conf, line {line}: with ipv6only=off nginx hashes");
+                assert!(run.err.contains(&part), "{}", run.err);
+            }
+            None => assert_eq!(run.err, ""),
+        }
+    }
+}
