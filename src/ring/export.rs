@@ -328,7 +328,7 @@ fn elsewhere(file: &Path, name: &str, names: &[String]) -> String {
         return format!("; {part}, which it includes, has: export {part} --conf {file}");
     }
     if names.is_empty() {
-        return String::new();
+        return "; export into a file of its own, and include that there".to_owned();
     }
     format!("; it has: {} (--upstream NAME names one)", names.join(", "))
 }

@@ -127,6 +127,13 @@ fn what_no_ring_answers_for_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_name_that_needs_quotes_is_refused() {
+    let text = "upstream \"a; b\" { hash $remote_addr consistent; server a:1; }";
+    let why = import_text(text).unwrap_err();
+    assert!(why.starts_with("CONF: \"a; b\" as an upstream's name needs quotes"), "{why}");
+}
+
+#[test]
 fn a_file_that_is_no_configuration_is_named() {
     let missing = import(Path::new("/no/such/file"), None).unwrap_err().to_string();
     assert!(missing.starts_with("cannot read /no/such/file: No such file"), "{missing}");

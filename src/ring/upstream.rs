@@ -61,6 +61,9 @@ pub enum RingError {
     /// Too many points of all servers together.
     #[error("the servers would have {0} points together; the limit is {MAX_POINTS_IN_ALL}")]
     InAll(u64),
+    /// A name that would not be one word of a configuration.
+    #[error("{0:?} as an upstream's name needs quotes in nginx.conf, which are not written here")]
+    Name(String),
     /// A server twice.
     #[error("{0} is there twice")]
     Twice(ServerName),
@@ -158,6 +161,10 @@ impl Upstream {
     /// # Errors
     /// Where no ring can be made of it.
     pub fn check(&self) -> Result<(), RingError> {
+        let special = |c: char| c.is_whitespace() || c.is_control() || "\"'\\;{}$#".contains(c);
+        if self.name.is_empty() || self.name.contains(special) {
+            return Err(RingError::Name(self.name.clone()));
+        }
         for (position, server) in self.servers.iter().enumerate() {
             if !(1..=MAX_POINTS).contains(&server.points) {
                 return Err(RingError::Points(server.server.clone(), server.points));

@@ -104,7 +104,10 @@ fn a_file_without_a_place_for_it_is_left_alone() {
     let tool = tool();
     for (text, part) in [
         ("not nginx's at all", "line 1: the text ends inside of a directive"),
-        ("events {}\n", "it has no upstream chat_servers in stream { }"),
+        (
+            "events {}\n",
+            "it has no upstream chat_servers in stream { }; export into a file of its own",
+        ),
         ("stream { upstream other { server a:1; } }", "it has: other (--upstream NAME names one)"),
         (
             "upstream chat_servers {\n least_conn;\n server a:1; }",

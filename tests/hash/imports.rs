@@ -1,6 +1,7 @@
 //! `import`: what it says beside the ring.
 
 use std::fs;
+use std::process::Command;
 
 use crate::confs::{UPSTREAM, refused, whole};
 use crate::tool::Tool;
@@ -46,4 +47,66 @@ fn a_listener_of_both_kinds_of_addresses_is_named_on_import() {
             None => assert_eq!(run.err, ""),
         }
     }
+}
+
+/// Whether nginx itself takes `nginx.conf`.
+fn nginx_takes(tool: &Tool) -> bool {
+    let mut nginx = Command::new("nginx");
+    let path = std::env::var("PATH").unwrap();
+    nginx.env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin"));
+    nginx.args(["-t", "-q", "-e", "stderr", "-c"]).arg(tool.path("nginx.conf"));
+    nginx.output().unwrap().status.success()
+}
+
+#[test]
+fn what_nginx_refuses_is_not_imported() {
+    let tool = Tool::new();
+    let server =
+        |words: &str| UPSTREAM.replace("server 127.0.0.1:7000", &format!("server {words}"));
+    let (mut taken, mut refused) = (0, 0);
+    let words = [
+        "127.0.0.1:7000 weight=01",
+        "127.0.0.1:7000 weight=+1",
+        "127.0.0.1:7000 weight=1x",
+        "127.0.0.1:7000 weight=",
+        "127.0.0.1:7000 weight=0",
+        "127.0.0.1:7000 weight=1 weight=2",
+        "127.0.0.1:7000 Weight=1",
+        "127.0.0.1:7000 max_conns=-1",
+        "127.0.0.1:7000 max_fails=",
+        "127.0.0.1:7000 max_fails=0",
+        "127.0.0.1:7000 fail_timeout=1m30s",
+        "127.0.0.1:7000 fail_timeout=1m30",
+        "127.0.0.1:7000 fail_timeout=30s1m",
+        "127.0.0.1:7000 fail_timeout=30ms",
+        "127.0.0.1:7000 fail_timeout=1y",
+        "127.0.0.1:7000 fail_timeout=1x",
+        "127.0.0.1:7000 fail_timeout=",
+        "127.0.0.1:7000 DOWN",
+        "127.0.0.1:7000 down down",
+        "127.0.0.1:7000 down=1",
+        "127.0.0.1:7000 resolve",
+        "127.0.0.1:7000 {}",
+        "127.0.0.1:0",
+        "127.0.0.1",
+        "[::1]:7000",
+        "[::1]7000",
+        "::1:7000",
+        "[0::1]:7000",
+        "UNIX:/a",
+        "unix:",
+        "127.0.0.1:70x",
+        "'127.0.0.1:7000'x",
+        "\\127.0.0.1:7000",
+        "\"127.0.0.1:7000\" \"down\"",
+        "127.0.0.1:7000${{}",
+        "",
+    ];
+    for words in words {
+        fs::write(tool.path("nginx.conf"), whole(&tool, &server(words))).unwrap();
+        let run = tool.run("import nginx.conf");
+        assert_eq!(run.code == Some(0), nginx_takes(&tool), "{words}: {run:?}");
+        if run.code == Some(0) { taken += 1 } else { refused += 1 }
+    }
+    assert!(taken > 5 && refused > 5, "{taken} {refused}");
 }
