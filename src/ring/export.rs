@@ -178,13 +178,13 @@ pub fn export(
     // A link stays one, and what it leads to is replaced.
     let file = resolve(&target.file)?;
     let conf = target.conf.as_deref().map(resolve).transpose()?;
-    let turn = Turn::wait(&file)?;
+    let _turn = Turn::wait(&file)?;
     let Composed { old, new, kind, drift } = compose(&file, upstream, known)?;
     if !target.force && !drift.lost.is_empty() {
         return Err(ExportError::Changed { file, lost: drift.lost.join(", ") });
     }
     let changed = old.as_ref() != Some(&text::encode(&new));
-    let mut staged = Staged::write(&turn, &file, old, &new)?;
+    let mut staged = Staged::write(&file, old, &new)?;
     let conf = match (kind, conf) {
         (Kind::Whole, _) => {
             nginx.test(&staged.new).map_err(|err| staged.refused(err))?;

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::beside;
@@ -24,7 +25,7 @@ pub(super) enum Context {
 /// The turn of an export: while it lives no other one works in that folder.
 pub(super) struct Turn {
     /// `None` where the system cannot lock a folder.
-    lock: Option<File>,
+    _lock: Option<File>,
 }
 
 impl Turn {
@@ -33,11 +34,11 @@ impl Turn {
         // The folder's own lock: the file is replaced, and one beside it would stay.
         let locked = File::open(folder).and_then(|lock| Ok((beside::lock(&lock)?, lock)));
         match locked {
-            Ok((true, lock)) => Ok(Turn { lock: Some(lock) }),
+            Ok((true, lock)) => Ok(Turn { _lock: Some(lock) }),
             Ok((false, _)) => Err(ExportError::Busy { folder: folder.to_owned() }),
             Err(e) => {
                 log::warn!(target: "ring", "{} cannot be locked: err={e}", folder.display());
-                Ok(Turn { lock: None })
+                Ok(Turn { _lock: None })
             }
         }
     }
@@ -68,15 +69,15 @@ const ENDS: [&str; 4] = ["new", "before", "check", "pid"];
 impl Staged {
     /// Writes `text` beside `file`, which says `old`.
     pub(super) fn write(
-        turn: &Turn,
         file: &Path,
         old: Option<Vec<u8>>,
         text: &str,
     ) -> Result<Staged, ExportError> {
-        let mut notes = left_behind(file, turn);
+        let mut notes = left_behind(file);
         let [new, before, around, pid] = free_names(file);
-        let (made, file) = (vec![new.clone()], file.to_owned());
-        match beside::write_like(&new, &file, &text::encode(text)) {
+        let (made, file, text) = (vec![new.clone()], file.to_owned(), text::encode(text));
+        notes.extend(other_names(&file).filter(|_| old.as_ref() != Some(&text)));
+        match beside::write_like(&new, &file, &text) {
             Ok((_, None)) => {}
             Ok((_, Some(e))) => notes.push(format!("{} now belongs to you: {e}.", file.display())),
             Err(err) => return Err(ExportError::Io { what: "write", path: new, err }),
@@ -251,33 +252,38 @@ fn free_names(file: &Path) -> [PathBuf; 4] {
     }
 }
 
-/// Removes what an export that was killed has left beside the file, but for a
-/// copy of what the file said: a word on each of those.
-fn left_behind(file: &Path, turn: &Turn) -> Vec<String> {
+/// A word on each file beside it that an export which was killed has left.
+/// None is removed: a person's own could be called so.
+fn left_behind(file: &Path) -> Vec<String> {
     let (Some(folder), Some(name)) = (file.parent(), file.file_name().and_then(|n| n.to_str()))
     else {
         return Vec::new();
     };
-    let mut notes = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+    let word = |entry: fs::DirEntry| {
         let (path, found) = (entry.path(), entry.file_name());
-        let rest = found.to_str().and_then(|found| found.strip_prefix(&format!(".{name}.")));
-        let Some((tag, end)) = rest.and_then(|rest| rest.split_once('.')) else { continue };
+        let rest = found.to_str()?.strip_prefix(&format!(".{name}."))?;
+        let (tag, end) = rest.split_once('.')?;
         let is_ours = tag.split('-').all(|number| number.parse::<u32>().is_ok());
-        if !is_ours || !ENDS.contains(&end) {
-            continue;
-        }
-        if end == "before" {
-            let (copy, file) = (path.display(), file.display());
-            notes.push(format!(
-                "{copy}: an earlier export was killed and has left this, what {file} said before \
+        let (left, file) = (path.display(), file.display());
+        match end {
+            "before" if is_ours => Some(format!(
+                "{left}: an earlier export was killed and has left this, what {file} said before \
                  it; remove it once {file} is as you want it."
-            ));
-        } else if turn.lock.is_some()
-            && let Err(e) = beside::remove(&path)
-        {
-            log::warn!(target: "ring", "{} is left behind: err={e}", path.display());
+            )),
+            end if is_ours && ENDS.contains(&end) => {
+                Some(format!("{left}: an earlier export was killed and has left this; remove it."))
+            }
+            _ => None,
         }
-    }
-    notes
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.filter_map(word).collect()
+}
+
+/// A word on other names of the file, which keep what it says now.
+fn other_names(file: &Path) -> Option<String> {
+    let names = fs::metadata(file).map_or(1, |about| about.nlink());
+    let others =
+        super::report::number(names.checked_sub(1).filter(|others| *others > 0)?, "other name");
+    Some(format!("{} has {others} (hard links), where the old text stays.", file.display()))
 }

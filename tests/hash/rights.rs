@@ -148,3 +148,14 @@ fn nginx_reads_the_text_itself_whatever_the_folder_is_called() {
         assert_eq!(fs::read_dir(tool.path(name)).unwrap().count(), 1, "{name}");
     }
 }
+
+#[test]
+fn other_names_of_a_file_are_named() {
+    let tool = tool();
+    fs::write(tool.path("chat.conf"), UPSTREAM).unwrap();
+    fs::hard_link(tool.path("chat.conf"), tool.path("other.conf")).unwrap();
+    let run = tool.run("export chat.conf --force");
+    assert!(run.err.contains("chat.conf has 1 other name (hard links), where"), "{}", run.err);
+    assert_eq!(read(&tool, "other.conf"), UPSTREAM);
+    assert!(!tool.run("export chat.conf").err.contains("other name"));
+}
