@@ -76,6 +76,14 @@ fn includes_are_followed() {
     );
     let folder = Folder::new(&[("nginx.conf", "include nginx.conf;")]);
     assert!(folder.import(None).unwrap_err().contains("16 deep"));
+    // Not for ever, but ten times as many at each level.
+    let mut files = vec![("nginx.conf".to_owned(), "include 0;".to_owned())];
+    let next = |level: usize| format!("include {};", level + 1).repeat(10);
+    files.extend((0..12).map(|level| (level.to_string(), next(level))));
+    files.push(("12".to_owned(), String::new()));
+    let files: Vec<(&str, &str)> = files.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+    let why = Folder::new(&files).import(None).unwrap_err();
+    assert!(why.contains("the includes come to more than 10000 files"), "{why}");
 }
 
 #[test]

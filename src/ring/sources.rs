@@ -10,6 +10,9 @@ use super::{glob, text};
 
 /// Longer than any configuration.
 const MAX_BYTES: u64 = 4 << 20;
+/// More than any configuration has; files that include each other all the time
+/// would be followed for ever.
+const MAX_FILES: usize = 10_000;
 /// Includes within includes.
 const MAX_DEPTH: usize = 16;
 
@@ -171,11 +174,13 @@ pub fn inner(root: &Path, found: &Found) -> Result<Vec<Found>, SourceError> {
 /// Follows includes; relative ones begin in the folder of the first file.
 struct Walk {
     folder: PathBuf,
+    /// How many have been read.
+    files: usize,
 }
 
 impl Walk {
     fn new(root: &Path) -> Walk {
-        Walk { folder: root.parent().unwrap_or(Path::new("")).to_owned() }
+        Walk { folder: root.parent().unwrap_or(Path::new("")).to_owned(), files: 0 }
     }
 
     fn file(&mut self, path: &Path, depth: usize) -> Result<Vec<Found>, SourceError> {
@@ -211,6 +216,12 @@ impl Walk {
                 SourceError::Include { file, line, pattern, why }
             })?;
             for path in included {
+                self.files += 1;
+                if self.files > MAX_FILES {
+                    let (file, line, pattern) = (file.to_owned(), directive.line, pattern);
+                    let why = format!("the includes come to more than {MAX_FILES} files");
+                    return Err(SourceError::Include { file, line, pattern, why });
+                }
                 let inner = self.file(&path, depth + 1).map_err(|err| match err {
                     SourceError::Read { path: unread, err } if unread == path => {
                         let (file, line) = (file.to_owned(), directive.line);

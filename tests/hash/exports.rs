@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::thread;
 
 use crate::confs::{UPSTREAM, listing, read, refused, tool, whole};
 use crate::tool::Tool;
@@ -156,4 +157,33 @@ fn nginx_that_cannot_be_asked_is_no_nginx_that_refuses() {
         assert!(run.err.contains("nginx was not asked"), "{}", run.err);
     }
     assert_eq!(tool.answer("export new.conf").lines().count(), 1);
+}
+
+#[test]
+fn a_reader_sees_the_old_text_or_the_new_one_and_nothing_else() {
+    let tool = tool().with(&["--nginx", "true"]);
+    // Long enough that it is not written at once.
+    let padding = format!("# {}\n", "x".repeat(100)).repeat(500);
+    fs::write(tool.path("nginx.conf"), whole(&tool, &format!("{padding}{UPSTREAM}"))).unwrap();
+    tool.answer("import nginx.conf");
+    let old = read(&tool, "nginx.conf");
+    tool.answer("add 127.0.0.1 7002 160");
+    tool.answer("export nginx.conf");
+    let new = read(&tool, "nginx.conf");
+    let path = tool.path("nginx.conf");
+    let writing = thread::spawn(move || {
+        for change in ["del 127.0.0.1 7002", "add 127.0.0.1 7002 160"].repeat(5) {
+            tool.answer(change);
+            tool.answer("export nginx.conf");
+        }
+        tool
+    });
+    let mut seen = [0, 0];
+    while !writing.is_finished() {
+        let text = fs::read_to_string(&path).unwrap();
+        let which = [&old, &new].iter().position(|known| **known == text);
+        seen[which.unwrap_or_else(|| panic!("{} bytes", text.len()))] += 1;
+    }
+    writing.join().unwrap();
+    assert!(seen.iter().all(|times| *times > 0), "{seen:?}");
 }

@@ -110,3 +110,17 @@ fn what_nginx_refuses_is_not_imported() {
     }
     assert!(taken > 5 && refused > 5, "{taken} {refused}");
 }
+
+#[test]
+fn the_configuration_that_comes_along_is_imported_as_it_stands() {
+    let tool = Tool::new();
+    let conf = concat!(env!("CARGO_MANIFEST_DIR"), "/nginx/nginx-hash.conf");
+    let said = tool.answer(&format!("import {conf}"));
+    assert_eq!(said, "Imported chat_servers: 2 servers, 320 points, hash $remote_addr.\n");
+    assert_eq!(tool.answer("getVirNum 127.0.0.1 6002"), "160\n");
+    // The others take turns, of which no ring knows anything.
+    for other in ["nginx.conf", "nginx-tls.conf"] {
+        let conf = conf.replace("nginx-hash.conf", other);
+        refused(&tool.run(&format!("import {conf}")), "takes turns there");
+    }
+}
