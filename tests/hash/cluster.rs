@@ -204,6 +204,9 @@ fn a_cluster_by_hash_gets_a_third_server_under_load_and_nobody_is_dropped() {
         tool.answer(&format!("add 127.0.0.1 {} 160", third.port()));
         let said = tool.answer(&format!("export {conf} --reload"));
         assert!(said.contains("has 3 servers now"), "{said}");
+        // Once more, to wait until no worker of before takes connections.
+        let reload = cluster.shell("./scripts/services.sh reload run/nginx", &[]);
+        assert_eq!(reload.code, Some(0), "{reload:?}");
         // Whom the new ring sends there gets there, and is heard by the others.
         let theirs = format!("127.0.0.1:{}", third.port());
         let newcomer = sources(400).into_iter().skip(80).find(|s| get(*s) == theirs).unwrap();
