@@ -14,13 +14,14 @@ pub const BEFORE: &str =
     "upstream chat_servers {\n    hash $remote_addr consistent;\n    server 127.0.0.1:7000;\n}\n";
 
 /// A tool that has imported `chat.conf` and added a server. Its nginx says
-/// `asked` in a file and waits for another one, `go`, until it says what
-/// `verdict` is.
+/// `asked` in a file and waits for another one, `go`, or the folder's end, until
+/// it says what `verdict` is.
 pub fn tool_with_slow_nginx(chat_conf: &str, verdict: &str) -> Tool {
     let tool = Tool::new();
     let dir = tool.path("").display().to_string();
     let script = format!(
-        "#!/bin/sh\n: > {dir}/asked\nwhile [ ! -e {dir}/go ]; do sleep 0.02; done\n\
+        "#!/bin/sh\n: > {dir}/asked\n\
+         while [ -d {dir} ] && [ ! -e {dir}/go ]; do sleep 0.02; done\n\
          echo '# configuration file {dir}/chat.conf:'\n{verdict}\n"
     );
     fs::write(tool.path("nginx"), script).unwrap();
