@@ -12,7 +12,7 @@ use cluster_chat::ring::console::Console;
 use cluster_chat::ring::nginx::Nginx;
 use cluster_chat::ring::script::{self, Ending};
 use cluster_chat::ring::state::{DEFAULT_PATH, StateFile};
-use cluster_chat::ring::{KeyForm, report};
+use cluster_chat::ring::{KeyForm, report, signals};
 
 /// Configure consistent-hash balancing, and know beforehand where nginx sends
 /// each client.
@@ -54,11 +54,20 @@ fn after_help() -> String {
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    let flags = Flags::parse();
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(e) if e.print().is_ok() => {
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+        }
+        Err(_) => return ExitCode::FAILURE,
+    };
+    if let Err(e) = signals::survive_long_files() {
+        log::warn!("SIGXFSZ has no handler: err={e}");
+    }
     let in_memory = flags.state.as_os_str() == "none";
     let mut state = if in_memory { StateFile::none() } else { StateFile::at(flags.state) };
     if let Err(e) = state.read() {
-        eprintln!("ConsistentHash: {e}");
+        script::complain(format_args!("{e}"));
         return ExitCode::from(2);
     }
     let mut configurator = Configurator::new(state, flags.key, Nginx::new(&flags.nginx));
@@ -84,7 +93,7 @@ fn dialogue(configurator: &mut Configurator) -> Ending {
     match console.run(configurator) {
         Ok(()) => Ending::Well,
         Err(e) => {
-            eprintln!("ConsistentHash: the terminal: {e}");
+            script::complain(format_args!("the terminal: {e}"));
             Ending::Failed
         }
     }

@@ -117,9 +117,13 @@ pub static USAGES: [Usage; 12] = [
     Usage {
         word: "export",
         rest: "FILE [--reload] [--conf MAIN] [--upstream NAME] [--force]",
-        what: "write the upstream into an nginx configuration, if nginx -t agrees, and have nginx reload; MAIN: the configuration that includes FILE; --force: even where that loses what was written there by hand since the last import or export",
+        what: "write the upstream into an nginx configuration, if nginx -t agrees, and have nginx reload; MAIN: the configuration that includes FILE; --force: even where that loses servers that were written there by hand and never imported",
     },
-    Usage { word: "help", rest: "", what: "list the commands; quit (or Ctrl+D) leaves" },
+    Usage {
+        word: "help",
+        rest: "[command]",
+        what: "list the commands, or explain one; quit (or Ctrl+D) leaves",
+    },
 ];
 
 /// Why a line is no command.
@@ -180,12 +184,14 @@ impl CommandError {
     }
 }
 
-/// How the command is written that is called so.
+/// How the command is written that is called so, which is known to be one.
 fn usage(word: &str) -> &'static Usage {
-    USAGES
-        .iter()
-        .find(|usage| usage.word.eq_ignore_ascii_case(word))
-        .unwrap_or(&USAGES[USAGES.len() - 1])
+    usage_of(word).unwrap_or(&USAGES[USAGES.len() - 1])
+}
+
+/// The same of any word.
+fn usage_of(word: &str) -> Option<&'static Usage> {
+    USAGES.iter().find(|usage| usage.word.eq_ignore_ascii_case(word))
 }
 
 /// Reads a line; `None` for an empty one or a comment (`#`).
@@ -209,7 +215,7 @@ pub fn parse(words: &[String]) -> Result<Command, CommandError> {
     let [word, rest @ ..] = words else { return Err(CommandError::Unknown(String::new())) };
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     let known = word.to_ascii_lowercase();
-    let is_command = || USAGES.iter().any(|usage| usage.word.eq_ignore_ascii_case(word));
+    let is_command = || usage_of(word).is_some();
     match (known.as_str(), &rest[..]) {
         (_, ["--help" | "-h"]) if is_command() => Ok(Command::HelpOn(usage(word))),
         ("add" | "del", _) => Ok(Command::Change(parse_change(&known, &rest)?)),
@@ -231,11 +237,18 @@ pub fn parse(words: &[String]) -> Result<Command, CommandError> {
         ("up", [host, port]) => Ok(Command::Up(ServerName::new(host, port)?)),
         ("import", [_, ..]) => parse_import(&rest),
         ("export", [_, ..]) => parse_export(&rest),
-        ("help" | "?", _) => Ok(Command::Help),
+        ("help" | "?", []) => Ok(Command::Help),
+        ("help" | "?", [about, ..]) => match usage_of(about) {
+            Some(usage) => Ok(Command::HelpOn(usage)),
+            None => Err(CommandError::Unknown((*about).to_owned())),
+        },
         ("quit" | "exit", []) => Ok(Command::Quit),
-        _ => match USAGES.iter().find(|usage| usage.word.eq_ignore_ascii_case(word)) {
-            Some(usage) => Err(CommandError::form(usage.word)),
-            None => Err(CommandError::Unknown(word.clone())),
+        _ => match (usage_of(word), rest.iter().find(|word| word.starts_with("--"))) {
+            (Some(Usage { word, rest, .. }), Some(option)) => {
+                Err(CommandError::Option { word, option: (*option).to_owned(), rest })
+            }
+            (Some(usage), None) => Err(CommandError::form(usage.word)),
+            (None, _) => Err(CommandError::Unknown(word.clone())),
         },
     }
 }

@@ -55,7 +55,8 @@ fn the_other_commands_are_understood() {
         }
     );
     assert_eq!(parsed("import my\\ nginx.conf"), parsed("import 'my nginx.conf'"));
-    assert_eq!((parsed("exit"), parsed("help me")), (Command::Quit, Command::Help));
+    assert_eq!((parsed("exit"), parsed("HELP")), (Command::Quit, Command::Help));
+    assert!(matches!(parsed("help GET"), Command::HelpOn(usage) if usage.word == "get"));
     for nothing in ["", "  \t", "# a comment", "#"] {
         assert_eq!(parse_line(nothing), Ok(None));
     }
@@ -66,6 +67,12 @@ fn what_is_wrong_is_said_and_what_to_do() {
     assert_eq!(refused("foo 1"), "unknown command \"foo\"; help lists the commands");
     assert_eq!(refused("add 127.0.0.1 6000"), "add is written so: add host port num");
     assert_eq!(refused("get 1.1.1.1"), "get is written so: get host port");
+    assert_eq!(refused("help me"), "unknown command \"me\"; help lists the commands");
+    assert_eq!(
+        refused("get 1.1.1.1 5 --key addr-port"),
+        "get has no option --key; it is written so: get host port. What concerns the whole \
+         program stands before the command"
+    );
     assert!(refused("moved sideways").starts_with("moved is written so: moved [add"));
     assert!(
         refused("add 127.0.0.1 70000 160")

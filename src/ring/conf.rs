@@ -203,11 +203,13 @@ impl Reader<'_> {
 
     fn word(&mut self) -> String {
         let mut word = String::new();
+        // Behind a `$` braces are part of the word, as in `${name}`.
+        let mut variable = false;
         while let Some(c) = self.peek() {
             match c {
-                ' ' | '\t' | '\r' | '\n' | ';' => break,
-                '{' if !word.ends_with('$') => break,
-                _ => {}
+                '{' if variable => {}
+                ' ' | '\t' | '\r' | '\n' | ';' | '{' => break,
+                _ => variable = c == '$',
             }
             self.next();
             if c == '\\' { self.escape(&mut word) } else { word.push(c) }
@@ -251,6 +253,9 @@ mod tests {
         let expected: [&[&str]; 4] =
             [&["a", "b"], &["d e", "f;{}", "g\\ h"], &["i${j}k", "m\"\n"], &["n"]];
         assert_eq!(words(text), expected);
+        // `${` takes all braces that follow, a `$` behind a backslash none.
+        assert_eq!(words("a${{b}};"), [["a${{b}}"]]);
+        assert_eq!(words("a\\${}"), [["a\\$"]]);
         assert_eq!(
             words("a#b c'd' e};"),
             [["a#b", "c'd'", "e}"]].map(|w| w.map(str::to_owned)).map(Vec::from)

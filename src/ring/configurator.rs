@@ -1,6 +1,7 @@
 //! What each command does: to the state, and as text.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use super::command::{Change, Command};
 use super::export::{self, ExportError, Target};
@@ -61,6 +62,16 @@ pub enum Problem {
     /// An export.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// An export of which nothing is known the next time.
+    #[error("{}{}, but that is not noted: {err}; import {} notes it", .file.display(), if *.reload { " is written and nginx told to reload" } else { " is written" }, .file.display())]
+    Unnoted {
+        /// The file.
+        file: PathBuf,
+        /// Whether nginx was told.
+        reload: bool,
+        /// Why.
+        err: StateError,
+    },
     /// An export in a script that has failed already.
     #[error("not exported, since an earlier line has failed")]
     Doubtful,
@@ -285,7 +296,8 @@ impl Configurator {
     ) -> Result<Notes, Problem> {
         let (key, nginx) = (self.key, self.nginx.clone());
         let held = &mut self.held;
-        let (exported, done) = self.state.change(|state| {
+        let mut exported = None;
+        let noted = self.state.change(|state| {
             // Else an included file would stay as nginx has not agreed to it.
             *held = None;
             *held = Some(Held::new().map_err(Problem::Signals)?);
@@ -297,9 +309,17 @@ impl Configurator {
                 *state = State { upstream: upstream.clone(), nginx: Some(upstream.clone()) };
             }
             // That nginx was not told is no reason to forget what was written.
-            Ok::<_, Problem>((upstream, done))
-        })?;
-        let done = done?;
+            exported = Some((upstream, done));
+            Ok::<_, Problem>(())
+        });
+        let (exported, done) = match (exported, noted) {
+            (Some((_, Ok(_))), Err(Problem::State(err))) => {
+                let (file, reload) = (target.file.clone(), target.reload);
+                return Err(Problem::Unnoted { file, reload, err });
+            }
+            (Some((exported, done)), _) => (exported, done?),
+            (None, noted) => return noted.map(|()| Notes::new()),
+        };
         report::exported(&exported, target, &done, out)?;
         Ok(done.notes)
     }

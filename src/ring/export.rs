@@ -5,13 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ServerName;
+use super::beside::LOCK_TIMEOUT;
 use super::conf::{self, Directive};
 use super::drift::Drift;
 use super::import::Unfit;
 use super::nginx::{Nginx, NginxError};
 use super::rewrite;
 use super::sources::{self, SourceError};
-use super::staged::{Context, Staged};
+use super::staged::{Context, Staged, Turn};
+use super::text;
 use super::upstream::Upstream;
 
 /// Where to, and what else to do.
@@ -87,6 +89,24 @@ pub enum ExportError {
         /// Why.
         why: Unfit,
     },
+    /// Another export works there.
+    #[error("another export has been at work in {folder} for {LOCK_TIMEOUT:?}; try again, or end that one", folder = .folder.display())]
+    Busy {
+        /// The folder of the file.
+        folder: PathBuf,
+    },
+    /// Somebody has just been at it.
+    #[error("{file} is left as it is: somebody has changed it while nginx was asked about the new text; try again", file = .file.display())]
+    Meanwhile {
+        /// The file.
+        file: PathBuf,
+    },
+    /// nginx agreed to something else.
+    #[error("{file} is left as it is: nginx has not read the new text beside it", file = .file.display())]
+    Unread {
+        /// The file.
+        file: PathBuf,
+    },
     /// The system.
     #[error("cannot {what} {path}: {err}", path = .path.display())]
     Io {
@@ -158,12 +178,13 @@ pub fn export(
     // A link stays one, and what it leads to is replaced.
     let file = resolve(&target.file)?;
     let conf = target.conf.as_deref().map(resolve).transpose()?;
+    let _turn = Turn::wait(&file)?;
     let Composed { old, new, kind, drift } = compose(&file, upstream, known)?;
-    if known.is_some() && !target.force && !drift.lost.is_empty() {
+    if !target.force && !drift.lost.is_empty() {
         return Err(ExportError::Changed { file, lost: drift.lost.join(", ") });
     }
-    let mut staged = Staged::write(&file, &new)?;
-    let changed = old.as_deref() != Some(new.as_str());
+    let changed = old.as_ref() != Some(&text::encode(&new));
+    let mut staged = Staged::write(&file, old, &new)?;
     let conf = match (kind, conf) {
         (Kind::Whole, _) => {
             nginx.test(&staged.new).map_err(|err| staged.refused(err))?;
@@ -250,7 +271,7 @@ enum Kind {
 /// What is to happen to a file.
 struct Composed {
     /// What it says now.
-    old: Option<String>,
+    old: Option<Vec<u8>>,
     /// What it is to say.
     new: String,
     kind: Kind,
@@ -263,10 +284,11 @@ fn compose(
     known: Option<&Upstream>,
 ) -> Result<Composed, ExportError> {
     let old = if file.exists() { Some(sources::read(file)?) } else { None };
-    let Some(text) = old.filter(|text| !text.trim().is_empty()) else {
+    let text = old.as_deref().map(text::decode).unwrap_or_default();
+    if text.trim().is_empty() {
         let (new, kind) = (rewrite::fragment(upstream), Kind::Included(Context::Stream));
-        return Ok(Composed { old: None, new, kind, drift: Drift::default() });
-    };
+        return Ok(Composed { old, new, kind, drift: Drift::default() });
+    }
     let syntax = |err| SourceError::Syntax { path: file.to_owned(), err };
     let top = conf::parse(&text).map_err(syntax)?;
     let has = |name: &str| top.iter().any(|directive| directive.name() == name);
@@ -293,7 +315,7 @@ fn compose(
         why: refused.why,
     })?;
     let drift = Drift::of(block, known, upstream);
-    Ok(Composed { old: Some(text), new, kind, drift })
+    Ok(Composed { old, new, kind, drift })
 }
 
 /// Where the upstream is, if not in the file itself, or what is there instead.
@@ -306,7 +328,7 @@ fn elsewhere(file: &Path, name: &str, names: &[String]) -> String {
         return format!("; {part}, which it includes, has: export {part} --conf {file}");
     }
     if names.is_empty() {
-        return String::new();
+        return "; export into a file of its own, and include that there".to_owned();
     }
     format!("; it has: {} (--upstream NAME names one)", names.join(", "))
 }

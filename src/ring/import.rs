@@ -59,7 +59,7 @@ pub enum ImportError {
 pub enum Unfit {
     /// Round-robin.
     #[error(
-        "upstream {0} has no `hash … consistent`: nginx takes turns there, which no ring can foretell; write `hash $remote_addr consistent;` into it, or `export` a ring of your own into this file"
+        "upstream {0} has no `hash … consistent`: nginx takes turns there, which no ring can foretell; write `hash $remote_addr consistent;` into it, or `export --force` a ring of your own into this file"
     )]
     TakesTurns(String),
     /// A hash of the other kind.
@@ -180,6 +180,7 @@ fn read(upstream: &super::conf::Directive, inner: &[Found]) -> Result<Upstream, 
         let directive = &found.directive;
         let at = |why| At { file: Some(found.file.clone()), line: directive.line, why };
         match directive.name() {
+            other if directive.block.is_some() => return Err(at(unfit_directive(other))),
             "hash" if key.is_some() => return Err(at(Unfit::SecondHash)),
             "hash" => key = Some(read_hash(directive.arguments()).map_err(at)?),
             "server" => {
@@ -233,7 +234,11 @@ pub(super) fn read_server(arguments: &[String]) -> Result<Server, Unfit> {
     };
     for parameter in parameters {
         let misfit = || Unfit::Parameter(server.server.clone(), parameter.clone());
-        let number = |text: &str| text.parse::<u32>().map_err(|_| misfit());
+        // Digits alone, as nginx has it: no sign.
+        let number = |text: &str| match text.starts_with('+') {
+            false => text.parse::<u32>().map_err(|_| misfit()),
+            true => Err(misfit()),
+        };
         match parameter.split_once('=').unwrap_or((parameter, "")) {
             ("weight", weight) => {
                 let points = number(weight)?.checked_mul(POINTS_PER_WEIGHT);

@@ -76,6 +76,14 @@ fn includes_are_followed() {
     );
     let folder = Folder::new(&[("nginx.conf", "include nginx.conf;")]);
     assert!(folder.import(None).unwrap_err().contains("16 deep"));
+    // Not for ever, but ten times as many at each level.
+    let mut files = vec![("nginx.conf".to_owned(), "include 0;".to_owned())];
+    let next = |level: usize| format!("include {};", level + 1).repeat(10);
+    files.extend((0..12).map(|level| (level.to_string(), next(level))));
+    files.push(("12".to_owned(), String::new()));
+    let files: Vec<(&str, &str)> = files.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+    let why = Folder::new(&files).import(None).unwrap_err();
+    assert!(why.contains("the includes come to more than 10000 files"), "{why}");
 }
 
 #[test]
@@ -108,6 +116,9 @@ fn what_no_ring_answers_for_is_refused_with_its_line() {
         ("hash $remote_addr consistent;\nserver a:1 weight=0;", 3, "weight=0"),
         ("hash $remote_addr consistent;\nserver a:1 weight=99999999;", 3, "weight=99999999"),
         ("hash $remote_addr consistent;\nserver a:1 down=1;", 3, "down=1"),
+        ("hash $remote_addr consistent;\nserver a:1 weight=+2;", 3, "weight=+2"),
+        ("hash $remote_addr consistent;\nserver a:1 fail_timeout=30x;", 3, "fail_timeout=30x"),
+        ("hash $remote_addr consistent;\nserver a:1 { }", 3, "`server`"),
         ("hash $remote_addr consistent;\nserver a;", 3, "has no port"),
         ("hash $remote_addr consistent;\nserver a:01;", 3, "is not a port"),
         ("hash $remote_addr consistent;\nserver $a:1;", 3, "is not a host"),
@@ -124,6 +135,13 @@ fn what_no_ring_answers_for_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_name_that_needs_quotes_is_refused() {
+    let text = "upstream \"a; b\" { hash $remote_addr consistent; server a:1; }";
+    let why = import_text(text).unwrap_err();
+    assert!(why.starts_with("CONF: \"a; b\" as an upstream's name needs quotes"), "{why}");
+}
+
+#[test]
 fn a_file_that_is_no_configuration_is_named() {
     let missing = import(Path::new("/no/such/file"), None).unwrap_err().to_string();
     assert!(missing.starts_with("cannot read /no/such/file: No such file"), "{missing}");
@@ -133,5 +151,38 @@ fn a_file_that_is_no_configuration_is_named() {
     );
     let folder = Folder::new(&[]);
     fs::write(folder.0.path().join("nginx.conf"), b"\xff\xfe").unwrap();
-    assert!(folder.import(None).unwrap_err().starts_with("cannot read CONF: "));
+    assert!(folder.import(None).unwrap_err().starts_with("CONF, line 1: the text ends inside"));
+}
+
+#[test]
+fn latin_1_in_comments_is_nobodys_business_and_in_a_server_refused() {
+    let folder = Folder::new(&[]);
+    let conf = folder.0.path().join("nginx.conf");
+    let with = |server: &[u8]| {
+        let parts: [&[u8]; 3] =
+            [b"upstream u { # caf\xe9\n hash $remote_addr consistent; server ", server, b"; }"];
+        fs::write(&conf, parts.concat()).unwrap();
+        folder.import(None)
+    };
+    assert_eq!(with(b"a:1").unwrap().servers.len(), 1);
+    for bad in [&b"caf\xe9:1"[..], b"unix:/caf\xe9"] {
+        // The ring would have the points of another text.
+        assert!(with(bad).unwrap_err().starts_with("CONF, line 2: "));
+    }
+}
+
+#[test]
+fn includes_with_bytes_and_patterns_anywhere_are_followed() {
+    let folder = Folder::new(&[("a1/x.conf", "server a:1;"), ("b2/x.conf", "server b:1;")]);
+    let conf =
+        b"upstream u { hash $remote_addr consistent; include [a-b]?/*.conf; include caf\xe9; }";
+    fs::write(folder.0.path().join("nginx.conf"), conf).unwrap();
+    let latin = std::os::unix::ffi::OsStrExt::from_bytes(&b"caf\xe9"[..]);
+    fs::write(folder.0.path().join(Path::new::<std::ffi::OsStr>(latin)), "server c:1;").unwrap();
+    let servers = folder.import(None).unwrap().servers;
+    let names: Vec<&str> = servers.iter().map(|server| server.server.as_str()).collect();
+    assert_eq!(names, ["a:1", "b:1", "c:1"]);
+    fs::write(folder.0.path().join("nginx.conf"), "include a b;").unwrap();
+    let why = folder.import(None).unwrap_err();
+    assert!(why.contains("line 1: cannot follow include \"a b\": it names one file"), "{why}");
 }

@@ -9,14 +9,17 @@
 //! sample.rs       shares of made-up clients
 //! state.rs        the state file: the ring between two runs
 //! conf.rs         nginx's configuration language
+//! text.rs         its files as text, whatever bytes they have
 //! sources.rs      the upstreams of a configuration and its includes
+//! glob.rs         the files that an include stands for
 //! import.rs       from nginx.conf to an upstream
 //! rewrite.rs      from an upstream to the text of nginx.conf
 //! nginx.rs        the program: asked for its opinion, told to reload
-//! drift.rs       what was changed in the file by hand meanwhile
+//! drift.rs        what was changed in the file by hand meanwhile
 //! export.rs       from an upstream to a file that nginx has agreed to
-//! signals.rs     those that end a program wait meanwhile
+//! signals.rs      those that end a program wait meanwhile
 //! staged.rs       a new text until it is in its file's place
+//! beside.rs       new files beside another one, and locks
 //! command.rs      what the commands are called and take
 //! configurator.rs what they do; report.rs: longer answers
 //! script.rs       commands from the command line and from a pipe
@@ -25,6 +28,7 @@
 //!
 //! *Invariant:* what the ring answers is what nginx does, and nothing nicer.
 
+mod beside;
 pub mod client;
 pub mod command;
 pub mod conf;
@@ -32,6 +36,7 @@ pub mod configurator;
 pub mod console;
 mod drift;
 pub mod export;
+mod glob;
 pub mod import;
 pub mod nginx;
 pub mod points;
@@ -40,10 +45,11 @@ pub mod rewrite;
 pub mod sample;
 pub mod script;
 pub mod server_name;
-mod signals;
+pub mod signals;
 pub mod sources;
 mod staged;
 pub mod state;
+mod text;
 pub mod upstream;
 
 pub use client::{Client, KeyForm};

@@ -1,6 +1,8 @@
 //! nginx itself: asked whether it takes a configuration, and told to reload.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -51,10 +53,11 @@ impl Nginx {
     /// With its own words, where it does not.
     pub fn files(&self, conf: &Path) -> Result<Vec<PathBuf>, NginxError> {
         let dump = self.run(&["-T", "-q"], Some(conf))?;
-        let path = |line: &str| {
-            line.strip_prefix("# configuration file ")?.strip_suffix(':').map(PathBuf::from)
+        let path = |line: &[u8]| {
+            let path = line.strip_prefix(b"# configuration file ")?.strip_suffix(b":")?;
+            Some(PathBuf::from(OsStr::from_bytes(path)))
         };
-        Ok(String::from_utf8_lossy(&dump.stdout).lines().filter_map(path).collect())
+        Ok(dump.stdout.split(|byte| *byte == b'\n').filter_map(path).collect())
     }
 
     /// Tells the one that runs by `conf` to read it again.
@@ -81,8 +84,13 @@ impl Nginx {
         };
         let mut command = Command::new(program);
         // Debian keeps it in sbin, which an ordinary user's PATH lacks.
-        let path = std::env::var("PATH").unwrap_or_default();
-        command.env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin"));
+        let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        // An empty part would be the working folder.
+        let path = std::env::split_paths(&path).filter(|part| !part.as_os_str().is_empty());
+        if let Ok(path) = std::env::join_paths(path.chain(sbin)) {
+            command.env("PATH", path);
+        }
         command.args(first).args(arguments);
         if let Some(conf) = conf {
             command.arg("-c").arg(conf);

@@ -70,7 +70,12 @@ pub fn in_place(text: &str, block: &Directive, upstream: &Upstream) -> Result<St
     } else {
         edits.extend(gathered(text, block, &lines, new_hash, upstream, &olds));
     }
-    Ok(apply(text, edits))
+    let line_end = if text.split_inclusive('\n').next().is_some_and(|l| l.ends_with("\r\n")) {
+        "\r\n"
+    } else {
+        "\n"
+    };
+    Ok(apply(text, edits, line_end))
 }
 
 /// Edits for servers that keep their order; `olds` says which line each has.
@@ -264,13 +269,13 @@ fn indent_of(text: &str, place: usize, deeper: bool) -> String {
     if deeper || !line.trim().is_empty() { format!("{blanks}    ") } else { blanks.to_owned() }
 }
 
-/// The text after edits that do not overlap.
-fn apply(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
+/// The text after edits that do not overlap, whose lines end as the others do.
+fn apply(text: &str, mut edits: Vec<(Range<usize>, String)>, line_end: &str) -> String {
     edits.sort_by_key(|(range, _)| (range.start, range.end));
     let (mut new, mut copied) = (String::new(), 0);
     for (range, replacement) in edits {
         new += &text[copied..range.start];
-        new += &replacement;
+        new += &replacement.replace("\r\n", "\n").replace('\n', line_end);
         copied = range.end;
     }
     new + &text[copied..]

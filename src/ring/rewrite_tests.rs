@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::ring::{KeyForm, ServerName, conf};
 
@@ -192,4 +194,58 @@ fn the_memory_of_a_new_file_grows_with_its_servers() {
     };
     assert_eq!(zone(2), "    zone chat_servers 64k;");
     assert_eq!(zone(1000), "    zone chat_servers 1032k;");
+}
+
+#[test]
+fn lines_end_as_the_others_do() {
+    let text = "upstream chat_servers {\r\n    hash $remote_addr consistent;\r\n    \
+                # first\r\n    server a:1; # one\r\n    server b:1;\r\n}\r\n";
+    let added = upstream(vec![server("a:1", 160), server("b:1", 160), server("c:1", 320)]);
+    let other_order = upstream(vec![server("b:1", 160), server("c:1", 160), server("a:1", 160)]);
+    for upstream in [added, other_order] {
+        let new = rewritten(text, &upstream).unwrap();
+        reads_back(&new, &upstream);
+        assert!(new.lines().count() > 5, "{new}");
+        assert_eq!(new.matches('\n').count(), new.matches("\r\n").count(), "{new:?}");
+        assert!(!new.contains("\r\r"), "{new:?}");
+        assert!(new.contains("# first\r\n    server a:1"), "{new:?}");
+    }
+}
+
+/// What may stand in a block, and what may follow it.
+fn pieces() -> impl Strategy<Value = String> {
+    let what = prop_oneof![
+        4 => "server [a-d]:[12]( weight=2| max_fails=3 fail_timeout=30s| down| slow_start=1s)?;",
+        1 => "zone chat_servers 64k;",
+        1 => "# [a-z;{}\"']{0,9}\r?\n",
+        1 => Just(String::new()),
+    ];
+    let behind = "( |\t|\n|\r\n|\n\n| # [a-z;{}\"']{0,5}\n|\n    |\r\n\t)";
+    proptest::collection::vec((what, behind).prop_map(|(what, behind)| what + &behind), 0..9)
+        .prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_block_says_in_the_end_what_was_to_be_said(
+        before in "(# x\r?\n|events \\{\\}\n)?",
+        pieces in pieces(),
+        hash in "(hash \\$remote_addr consistent;( |\n| # h\n))?",
+        hash_first: bool,
+        after in "( # y)?(\r?\n(# z\n)?)?",
+        servers in proptest::sample::subsequence(vec!["a:1", "b:1", "c:1", "d:1", "a:2", "e:9"], 1..6)
+            .prop_shuffle(),
+        weights in proptest::collection::vec(1u32..3, 6),
+    ) {
+        let inner = if hash_first { hash + &pieces } else { pieces + &hash };
+        let text = format!("{before}upstream chat_servers {{ {inner}}}{after}");
+        let servers = servers.into_iter().zip(weights).map(|(name, w)| server(name, 160 * w));
+        let upstream = upstream(servers.collect());
+        let new = rewritten(&text, &upstream).unwrap();
+        reads_back(&new, &upstream);
+        prop_assert!(new.starts_with(&format!("{before}upstream chat_servers {{")), "{}", new);
+        prop_assert!(new.ends_with(&format!("}}{after}")), "{}", new);
+        prop_assert_eq!(new.matches("zone ").count(), text.matches("zone ").count());
+        prop_assert_eq!(rewritten(&new, &upstream).unwrap(), new, "a second time changes nothing");
+    }
 }

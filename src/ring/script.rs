@@ -117,7 +117,7 @@ fn carry_out(
 }
 
 /// Says something beside the answers. That nobody hears it is no reason to end.
-fn complain(what: std::fmt::Arguments<'_>) {
+pub fn complain(what: std::fmt::Arguments<'_>) {
     writeln!(io::stderr(), "ConsistentHash: {what}").ok();
 }
 

@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use super::text::is_escape;
+
 /// The text behind `server` in an upstream: `host:port`, `[address]:port` for
 /// IPv6, or `unix:/path`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,7 +102,8 @@ fn is_socket(text: &str) -> bool {
 }
 
 fn socket(text: &str) -> Result<ServerName, NameError> {
-    let special = |c: char| c.is_whitespace() || c.is_control() || "\"'\\;{}$#".contains(c);
+    let special =
+        |c: char| c.is_whitespace() || c.is_control() || is_escape(c) || "\"'\\;{}$#".contains(c);
     let path = &text[SOCKET.len()..];
     if !path.starts_with('/') || path.contains(special) {
         return Err(NameError::Path(text.to_owned()));

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
 
 /// What the handlers know; they stay once they are there.
@@ -18,7 +18,8 @@ struct Handlers {
 
 static HANDLERS: OnceLock<Result<Handlers, String>> = OnceLock::new();
 
-/// While this lives SIGINT, SIGTERM and SIGHUP wait; then they take effect.
+/// While this lives SIGINT, SIGTERM, SIGHUP and SIGQUIT wait; then they take
+/// effect.
 pub(super) struct Held {
     handlers: &'static Handlers,
 }
@@ -47,7 +48,7 @@ impl Handlers {
     fn register() -> io::Result<Handlers> {
         let free = Arc::new(AtomicBool::new(true));
         let came = Arc::new(AtomicUsize::new(0));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             if is_ignored(signal) {
                 continue;
             }
@@ -57,6 +58,15 @@ impl Handlers {
         }
         Ok(Handlers { free, came })
     }
+}
+
+/// A file that may grow no longer (`ulimit -f`) is an error of who writes it
+/// from here on, like a disk that is full, instead of the program's end.
+///
+/// # Errors
+/// Where the system does not take the handler.
+pub fn survive_long_files() -> io::Result<()> {
+    flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
 }
 
 /// As nohup leaves SIGHUP, and a shell SIGINT in the background; it stays so.

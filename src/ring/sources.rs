@@ -6,9 +6,13 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::conf::{self, Directive, SyntaxError};
+use super::{glob, text};
 
 /// Longer than any configuration.
 const MAX_BYTES: u64 = 4 << 20;
+/// More than any configuration has; files that include each other all the time
+/// would be followed for ever.
+const MAX_FILES: usize = 10_000;
 /// Includes within includes.
 const MAX_DEPTH: usize = 16;
 
@@ -70,16 +74,16 @@ pub enum SourceError {
     },
 }
 
-/// What a file holds, as text.
+/// What a file holds.
 ///
 /// # Errors
-/// Where it cannot be read, is not text, or is much too long.
-pub fn read(path: &Path) -> Result<String, SourceError> {
+/// Where it cannot be read, or is much too long.
+pub fn read(path: &Path) -> Result<Vec<u8>, SourceError> {
     let error = |err| SourceError::Read { path: path.to_owned(), err };
     check_kind(path)?;
-    let mut text = String::new();
+    let mut text = Vec::new();
     let file = File::open(path).map_err(error)?;
-    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(error)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut text).map_err(error)?;
     if text.len() as u64 > MAX_BYTES {
         return Err(error(io::Error::other(format!("longer than {MAX_BYTES} bytes"))));
     }
@@ -116,7 +120,7 @@ pub(super) fn kind_of(found: FileType) -> Option<&'static str> {
 /// # Errors
 /// Where it cannot be read or is no configuration.
 pub fn parse(path: &Path) -> Result<Vec<Directive>, SourceError> {
-    let text = read(path)?;
+    let text = text::decode(&read(path)?);
     conf::parse(&text).map_err(|err| SourceError::Syntax { path: path.to_owned(), err })
 }
 
@@ -170,11 +174,13 @@ pub fn inner(root: &Path, found: &Found) -> Result<Vec<Found>, SourceError> {
 /// Follows includes; relative ones begin in the folder of the first file.
 struct Walk {
     folder: PathBuf,
+    /// How many have been read.
+    files: usize,
 }
 
 impl Walk {
     fn new(root: &Path) -> Walk {
-        Walk { folder: root.parent().unwrap_or(Path::new("")).to_owned() }
+        Walk { folder: root.parent().unwrap_or(Path::new("")).to_owned(), files: 0 }
     }
 
     fn file(&mut self, path: &Path, depth: usize) -> Result<Vec<Found>, SourceError> {
@@ -201,11 +207,21 @@ impl Walk {
                 return Err(SourceError::Depth { file: file.to_owned(), line: directive.line });
             }
             let pattern = directive.arguments().join(" ");
-            let included = matching(&self.folder.join(&pattern)).map_err(|why| {
+            let files = match directive.arguments() {
+                [one] => glob::matching(&self.folder.join(text::path_part(one))),
+                _ => Err("it names one file or pattern, not more, not none".to_owned()),
+            };
+            let included = files.map_err(|why| {
                 let (file, line, pattern) = (file.to_owned(), directive.line, pattern.clone());
                 SourceError::Include { file, line, pattern, why }
             })?;
             for path in included {
+                self.files += 1;
+                if self.files > MAX_FILES {
+                    let (file, line, pattern) = (file.to_owned(), directive.line, pattern);
+                    let why = format!("the includes come to more than {MAX_FILES} files");
+                    return Err(SourceError::Include { file, line, pattern, why });
+                }
                 let inner = self.file(&path, depth + 1).map_err(|err| match err {
                     SourceError::Read { path: unread, err } if unread == path => {
                         let (file, line) = (file.to_owned(), directive.line);
@@ -222,78 +238,5 @@ impl Walk {
             }
         }
         Ok(all)
-    }
-}
-
-/// The files that a name with `*` and `?` in its last part stands for, sorted
-/// as nginx takes them. A plain name is one file, there or not.
-fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
-    let is_pattern = |text: &str| text.contains(['*', '?', '[']);
-    let (Some(name), Some(folder)) =
-        (pattern.file_name().and_then(|n| n.to_str()), pattern.parent())
-    else {
-        return Err("that is no file's name".to_owned());
-    };
-    if folder.to_str().is_none_or(is_pattern) || name.contains('[') {
-        return Err("only * and ? in the last part of a path are understood".to_owned());
-    }
-    if !is_pattern(name) {
-        return Ok(vec![pattern.to_owned()]);
-    }
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        // To nginx a pattern that fits nothing is nothing.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(e.to_string()),
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|e| e.to_string())?;
-        let fits =
-            |text: &str| (!text.starts_with('.') || name.starts_with('.')) && fits(name, text);
-        if entry.file_name().to_str().is_some_and(fits) {
-            found.push(entry.path());
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Whether a name fits a pattern of `*` and `?`.
-fn fits(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), name.chars().collect());
-    // fits[i]: whether the pattern so far fits the first i characters.
-    let mut fits = vec![false; name.len() + 1];
-    fits[0] = true;
-    for &p in &pattern {
-        let mut before = fits[0];
-        fits[0] &= p == '*';
-        for i in 0..name.len() {
-            let now = fits[i + 1];
-            fits[i + 1] =
-                if p == '*' { now || fits[i] } else { before && (p == '?' || p == name[i]) };
-            before = now;
-        }
-    }
-    fits[name.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_fit_as_in_a_shell() {
-        for (pattern, name) in
-            [("*", "a"), ("*.conf", "a.conf"), ("a?c*", "abc"), ("**", ""), ("a*b*", "axxb")]
-        {
-            assert!(fits(pattern, name), "{pattern} {name}");
-        }
-        for (pattern, name) in
-            [("*.conf", "a.conf.bak"), ("?", ""), ("a*b", "ac"), ("ab", "a"), ("", "a")]
-        {
-            assert!(!fits(pattern, name), "{pattern} {name}");
-        }
     }
 }

@@ -5,16 +5,14 @@
 //! two runs at once do not lose each other's changes; who only reads needs no
 //! lock.
 
-use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::beside::{self, LOCK_TIMEOUT};
 use super::sources::kind_of;
 use super::upstream::{RingError, Upstream};
 
@@ -24,9 +22,6 @@ pub const DEFAULT_PATH: &str = "./data/ring.json";
 const VERSION: u32 = 1;
 /// Longer than any that this program writes of a ring a person could want.
 const MAX_BYTES: u64 = 16 << 20;
-/// A change takes milliseconds, an export as long as `nginx -t`.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
-const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// What is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -192,21 +187,18 @@ impl StateFile {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|e| io_error("make its folder", e))?;
         }
-        let lock =
-            File::options().create(true).truncate(false).write(true).open(beside(path, ".lock"));
+        let name = beside::with_end(path, ".lock");
+        let lock = File::options().create(true).truncate(false).write(true).open(&name);
+        // To read is enough: root may have made it, for a file that is not root's.
+        let lock = lock.or_else(|e| match e.kind() {
+            io::ErrorKind::PermissionDenied => File::open(&name).map_err(|_| e),
+            _ => Err(e),
+        });
         let lock = lock.map_err(|e| io_error("lock it", e))?;
-        let deadline = Instant::now() + LOCK_TIMEOUT;
-        loop {
-            match lock.try_lock() {
-                Ok(()) => return Ok(Some(lock)),
-                Err(TryLockError::Error(e)) => return Err(io_error("lock it", e)),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    thread::sleep(LOCK_RETRY);
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(StateError::Busy { path: path.clone() });
-                }
-            }
+        match beside::lock(&lock) {
+            Ok(true) => Ok(Some(lock)),
+            Ok(false) => Err(StateError::Busy { path: path.clone() }),
+            Err(e) => Err(io_error("lock it", e)),
         }
     }
 
@@ -218,13 +210,13 @@ impl StateFile {
         let mut text = serde_json::to_vec_pretty(&Form { version: VERSION, upstream, nginx })
             .map_err(|e| io_error(e.into()))?;
         text.push(b'\n');
-        let new = beside(path, ".new");
-        let written = File::create(&new).and_then(|mut file| {
-            if let Ok(old) = fs::metadata(path) {
-                file.set_permissions(old.permissions())?;
+        let new = beside::with_end(path, ".new");
+        // One that a killed run has left; nobody else is at it, with the lock held.
+        let written = beside::remove(&new).and_then(|()| {
+            let (file, no_owner) = beside::write_like(&new, path, &text)?;
+            if let Some(e) = no_owner {
+                log::info!(target: "ring", "{} has another owner now: err={e}", path.display());
             }
-            file.write_all(&text)?;
-            file.sync_all()?;
             let stamp = stamp(&file)?;
             fs::rename(&new, path)?;
             Ok(Some(stamp))
@@ -260,12 +252,6 @@ fn stamp(file: &File) -> io::Result<Stamp> {
     let about = file.metadata()?;
     let modified_ns = (about.mtime(), about.mtime_nsec());
     Ok(Stamp { inode: about.ino(), modified_ns, bytes: about.len() })
-}
-
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(end);
-    PathBuf::from(name)
 }
 
 #[cfg(test)]

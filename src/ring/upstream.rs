@@ -61,6 +61,9 @@ pub enum RingError {
     /// Too many points of all servers together.
     #[error("the servers would have {0} points together; the limit is {MAX_POINTS_IN_ALL}")]
     InAll(u64),
+    /// A name that would not be one word of a configuration.
+    #[error("{0:?} as an upstream's name needs quotes in nginx.conf, which are not written here")]
+    Name(String),
     /// A server twice.
     #[error("{0} is there twice")]
     Twice(ServerName),
@@ -98,13 +101,33 @@ impl TryFrom<String> for Time {
     type Error = String;
 
     fn try_from(text: String) -> Result<Time, String> {
-        let digit_first = text.starts_with(|c: char| c.is_ascii_digit());
-        if digit_first && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        if is_time(&text) {
             Ok(Time(text))
         } else {
             Err(format!("{text:?} is not a time like 30s"))
         }
     }
+}
+
+/// As `ngx_parse_time` has it, for seconds: numbers with a unit each, the large
+/// ones first, and a last one that may do without.
+fn is_time(text: &str) -> bool {
+    let mut units = "yMwdhms".chars();
+    let (mut rest, mut any) = (text, false);
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        // Nine digits overflow nothing, years included.
+        if !(1..=9).contains(&digits) {
+            return false;
+        }
+        any = true;
+        match rest[digits..].chars().next() {
+            None => return true,
+            Some(unit) if units.any(|known| known == unit) => rest = &rest[digits + 1..],
+            Some(_) => return false,
+        }
+    }
+    any
 }
 
 impl From<Time> for String {
@@ -138,6 +161,10 @@ impl Upstream {
     /// # Errors
     /// Where no ring can be made of it.
     pub fn check(&self) -> Result<(), RingError> {
+        let special = |c: char| c.is_whitespace() || c.is_control() || "\"'\\;{}$#".contains(c);
+        if self.name.is_empty() || self.name.contains(special) {
+            return Err(RingError::Name(self.name.clone()));
+        }
         for (position, server) in self.servers.iter().enumerate() {
             if !(1..=MAX_POINTS).contains(&server.points) {
                 return Err(RingError::Points(server.server.clone(), server.points));
@@ -149,6 +176,23 @@ impl Upstream {
         match self.points() {
             points if points > u64::from(MAX_POINTS_IN_ALL) => Err(RingError::InAll(points)),
             _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_nginxs() {
+        for time in ["30", "30s", "1m30s", "1m30", "1y6M2w3d4h5m6s", "0", "007"] {
+            assert!(is_time(time), "{time}");
+        }
+        for bad in
+            ["", "s", "30x", "30s1m", "1m1m", "30ms", "-1", "+1", "1.5s", "30é", "9999999999"]
+        {
+            assert!(!is_time(bad), "{bad}");
         }
     }
 }

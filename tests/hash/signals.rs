@@ -1,74 +1,29 @@
-//! Signals in the middle of an export, while nginx thinks.
+//! Signals in the middle of an export, while nginx thinks; and what those leave
+//! that cannot wait.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::support::wait;
-use crate::tool::Tool;
+use crate::slow::{self, BEFORE, exporting, go, hidden, read};
+use crate::tool::{Run, Tool};
 
-const BEFORE: &str =
-    "upstream chat_servers {\n    hash $remote_addr consistent;\n    server 127.0.0.1:7000;\n}\n";
+const EXPORT: [&str; 3] = ["chat.conf", "--conf", "main.conf"];
 
-/// A tool whose nginx says `asked` in a file and waits for another one, `go`,
-/// until it says what `verdict` is.
 fn tool_with_slow_nginx(verdict: &str) -> Tool {
-    let tool = Tool::new();
-    let dir = tool.path("").display().to_string();
-    let script = format!(
-        "#!/bin/sh\n: > {dir}/asked\nwhile [ ! -e {dir}/go ]; do sleep 0.02; done\n\
-         echo '# configuration file {dir}/chat.conf:'\n{verdict}\n"
-    );
-    fs::write(tool.path("nginx"), script).unwrap();
-    fs::set_permissions(tool.path("nginx"), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::write(tool.path("chat.conf"), BEFORE).unwrap();
-    fs::write(tool.path("main.conf"), "events {}\n").unwrap();
-    tool.answer("import chat.conf");
-    tool.answer("add 127.0.0.1 6000 160");
-    let nginx = tool.path("nginx").display().to_string();
-    tool.with(&["--nginx", &nginx])
-}
-
-/// An export, up to where nginx has been asked.
-fn exporting(tool: &Tool) -> Child {
-    let plain = tool.command();
-    // These tests may run under nohup, or in the background of a shell: what is
-    // ignored there is ignored by their children, too.
-    let mut command = Command::new("env");
-    command.arg("--default-signal=INT,TERM,HUP").arg(plain.get_program()).args(plain.get_args());
-    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.current_dir(plain.get_current_dir().unwrap_or(Path::new(".")));
-    command.args(["export", "chat.conf", "--conf", "main.conf"]);
-    // As a terminal has it: Ctrl+C reaches the tool and its nginx.
-    command.process_group(0);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
-    wait::eventually("nginx is asked", wait::SOON, || tool.path("asked").exists());
-    child
-}
-
-fn read(tool: &Tool) -> String {
-    fs::read_to_string(tool.path("chat.conf")).unwrap()
-}
-
-fn hidden(tool: &Tool) -> Vec<String> {
-    let entries = fs::read_dir(tool.path("")).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.starts_with('.')).collect()
+    slow::tool_with_slow_nginx(BEFORE, verdict)
 }
 
 #[test]
 fn a_signal_leaves_no_text_that_nginx_refuses() {
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         let tool = tool_with_slow_nginx("echo no >&2; exit 1");
-        let export = exporting(&tool);
+        let export = exporting(&tool, &EXPORT);
         assert!(read(&tool).contains("127.0.0.1:6000"), "it stands there while nginx is asked");
         kill_process(Pid::from_child(&export), signal).unwrap();
-        fs::write(tool.path("go"), "").unwrap();
+        go(&tool);
         let output = export.wait_with_output().unwrap();
         assert_eq!(output.status.signal(), Some(signal.as_raw()), "{output:?}");
         assert_eq!(read(&tool), BEFORE);
@@ -79,7 +34,7 @@ fn a_signal_leaves_no_text_that_nginx_refuses() {
 #[test]
 fn ctrl_c_ends_nginx_and_restores_the_file() {
     let tool = tool_with_slow_nginx("exit 0");
-    let export = exporting(&tool);
+    let export = exporting(&tool, &EXPORT);
     kill_process_group(Pid::from_child(&export), Signal::INT).unwrap();
     let output = export.wait_with_output().unwrap();
     assert_eq!(output.status.signal(), Some(Signal::INT.as_raw()), "{output:?}");
@@ -90,9 +45,9 @@ fn ctrl_c_ends_nginx_and_restores_the_file() {
 #[test]
 fn a_signal_undoes_nothing_that_nginx_agrees_to() {
     let tool = tool_with_slow_nginx("exit 0");
-    let export = exporting(&tool);
+    let export = exporting(&tool, &EXPORT);
     kill_process(Pid::from_child(&export), Signal::TERM).unwrap();
-    fs::write(tool.path("go"), "").unwrap();
+    go(&tool);
     let output = export.wait_with_output().unwrap();
     assert_eq!(output.status.signal(), Some(Signal::TERM.as_raw()), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("has 2 servers now"));
@@ -104,14 +59,53 @@ fn a_signal_undoes_nothing_that_nginx_agrees_to() {
 #[test]
 fn a_copy_that_a_killed_export_has_left_is_named() {
     let tool = tool_with_slow_nginx("exit 0");
-    let mut export = exporting(&tool);
+    let mut export = exporting(&tool, &EXPORT);
     export.kill().unwrap();
     export.wait().unwrap();
-    fs::write(tool.path("go"), "").unwrap();
+    go(&tool);
     let run = tool.run("export chat.conf --conf main.conf");
     assert_eq!(run.code, Some(0), "{run:?}");
     let copy = format!("/.chat.conf.{}.before: an earlier export was killed", export.id());
     assert!(run.err.contains(&copy), "{}", run.err);
     let copy = tool.path(&format!(".chat.conf.{}.before", export.id()));
     assert_eq!(fs::read_to_string(copy).unwrap(), BEFORE);
+}
+
+/// As `tool.run`, in a process of which the shell has known the number, `$$`.
+fn run_after(tool: &Tool, line: &str, words: &str) -> Run {
+    let plain = tool.command();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{line}; exec \"$0\" {words}")]).arg(plain.get_program());
+    shell.current_dir(plain.get_current_dir().unwrap()).env_remove("CHAT_RING_STATE");
+    Run::of(shell.output().unwrap())
+}
+
+#[test]
+fn a_copy_of_before_outlives_a_run_of_the_same_number() {
+    // In a container the next run may have the number of the one that was killed.
+    let tool = Tool::new();
+    tool.answer("add 127.0.0.1 6000 160");
+    let leave = "for end in before new check pid; do echo $end > .chat.conf.$$.$end; done";
+    let run = run_after(&tool, leave, "export chat.conf");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(hidden(&tool).len(), 4, "{:?}", hidden(&tool));
+    for left in hidden(&tool) {
+        let end = left.rsplit('.').next().unwrap();
+        assert_eq!(fs::read_to_string(tool.path(&left)).unwrap(), format!("{end}\n"));
+        assert!(run.err.contains(&format!("/{left}: an earlier export was killed")), "{}", run.err);
+    }
+}
+
+#[test]
+fn a_link_that_lies_in_wait_leads_nowhere() {
+    let tool = Tool::new();
+    tool.answer("add 127.0.0.1 6000 160");
+    fs::write(tool.path("victim"), "mine").unwrap();
+    let links = "for end in new check pid; do ln -s victim .chat.conf.$$.$end; done; \
+                 ln -s ../victim data/ring.json.new";
+    assert_eq!(run_after(&tool, links, "export chat.conf").code, Some(0));
+    assert_eq!(run_after(&tool, ":", "add 127.0.0.1 6002 160").code, Some(0));
+    assert_eq!(fs::read_to_string(tool.path("victim")).unwrap(), "mine");
+    assert!(tool.path("chat.conf").is_file() && !tool.path("chat.conf").is_symlink());
+    assert_eq!(hidden(&tool).len(), 3, "the links alone: {:?}", hidden(&tool));
 }

@@ -72,7 +72,7 @@ impl Tool {
 }
 
 impl Run {
-    fn of(output: Output) -> Run {
+    pub fn of(output: Output) -> Run {
         Run {
             code: output.status.code(),
             out: String::from_utf8(output.stdout).unwrap(),
