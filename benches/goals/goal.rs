@@ -113,7 +113,7 @@ pub const GOALS: [Goal; 11] = [
     Goal {
         name: "offline",
         load: "messages to people who are offline, 100 senders, 1 in flight each, MariaDB: \
-               stored per second / rows per second of bare inserts of 128",
+               stored per second / rows per second of one connection's bare inserts of 128",
         bound: AtLeast(0.5),
         measure: stored::offline,
     },
