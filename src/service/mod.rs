@@ -58,6 +58,7 @@ use std::time::Duration;
 use log::{debug, warn};
 
 pub use account::End;
+pub use chat::TRIED_FOR;
 pub use effects::{Change, Effects, Granted, LoggedIn};
 pub use feed::{Ended, Feed};
 pub use message::{Message, MessageCopy, MessageMemory, Origin};

@@ -19,13 +19,18 @@ use super::offline_quota::Quota;
 use super::session::{LoginId, Post};
 use super::settlement::Settled;
 use crate::model::{OfflineKey, OfflineOp, StoreError, UserId};
+use crate::moment::Moment;
 
 /// The most jobs of one transaction.
 const BATCH_JOBS: usize = 512;
 /// No more jobs are taken into a transaction with this much text.
 const BATCH_BYTES: usize = 4 << 20;
-/// How often deletions that failed are tried again.
+/// How often what failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// So many copies, and so much text, are tried again for senders who could not
+/// be told to repeat them; whatever is beyond that is lost to them.
+const MOST_COPIES_OVERDUE: usize = 4096;
+const MOST_BYTES_OVERDUE: usize = 16 << 20;
 
 /// A part of a transaction, in the order taken.
 enum Part {
@@ -106,8 +111,8 @@ pub fn run(service: &Arc<Service>) {
 struct Writer<'a> {
     service: &'a Arc<Service>,
     quota: Quota,
-    /// Deletions that could not be made yet.
-    overdue: Vec<Deletion>,
+    /// Deletions that could not be made yet, and copies that are tried again.
+    overdue: Vec<Part>,
     /// What waits for those.
     barriers: Vec<Box<dyn FnOnce() + Send>>,
     failing: bool,
@@ -131,6 +136,7 @@ impl Writer<'_> {
                 Job::Barrier(then) => self.barriers.push(then),
                 Job::Stop => {
                     self.write(parts);
+                    self.give_up();
                     for then in self.barriers.drain(..) {
                         then();
                     }
@@ -148,7 +154,7 @@ impl Writer<'_> {
 
     /// One transaction, of what is overdue and of these.
     fn write(&mut self, new: Vec<Part>) {
-        let mut parts: Vec<Part> = self.overdue.drain(..).map(Part::Deletion).collect();
+        let mut parts = std::mem::take(&mut self.overdue);
         parts.extend(new);
         if parts.is_empty() {
             return;
@@ -282,12 +288,36 @@ impl Writer<'_> {
         if !std::mem::replace(&mut self.failing, true) {
             error!(target: "offline", "missed messages cannot be kept, senders are told so err={err}");
         }
-        let mut copies = Vec::new();
+        let now = Moment::from(Instant::now());
+        let (mut copies, mut count, mut bytes) = (Vec::new(), 0, 0);
         for part in parts {
             match part {
-                Part::Copy(copy) => copies.push(copy),
-                Part::Deletion(deletion) => self.overdue.push(deletion),
+                Part::Copy(copy) => {
+                    let is_tried_again = copy.message.tried_until.is_some_and(|until| now < until)
+                        && count < MOST_COPIES_OVERDUE
+                        && bytes < MOST_BYTES_OVERDUE;
+                    if is_tried_again {
+                        (count, bytes) = (count + 1, bytes + copy.message.body.len());
+                        self.overdue.push(Part::Copy(copy));
+                    } else {
+                        copies.push(copy);
+                    }
+                }
+                deletion @ Part::Deletion(_) => self.overdue.push(deletion),
             }
+        }
+        self.settle(copies, Settled::Unavailable);
+    }
+
+    /// There is no further try.
+    fn give_up(&mut self) {
+        let copies = self.overdue.drain(..).filter_map(|part| match part {
+            Part::Copy(copy) => Some(copy),
+            Part::Deletion(_) => None,
+        });
+        let copies: Vec<MessageCopy> = copies.collect();
+        if !copies.is_empty() {
+            warn!(target: "offline", "messages that could not be kept are lost: {}", copies.len());
         }
         self.settle(copies, Settled::Unavailable);
     }
