@@ -5,7 +5,7 @@
 //! Thread: "offline-writer" runs [`run`]; [`OfflineWriter`]'s methods are safe
 //! to call from any thread and never block.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -50,6 +50,31 @@ impl Part {
             Part::Deletion(deletion) => deletion.ops.clone(),
         }
     }
+
+    /// The recipient.
+    fn to(&self) -> Option<UserId> {
+        match self {
+            Part::Copy(copy) => Some(copy.to),
+            Part::Deletion(deletion) => deletion.ops.first().map(OfflineOp::to),
+        }
+    }
+
+    fn copy(&self) -> Option<&MessageCopy> {
+        match self {
+            Part::Copy(copy) => Some(copy),
+            Part::Deletion(_) => None,
+        }
+    }
+
+    /// Whether it is tried again where it cannot be done.
+    fn is_tried_again(&self) -> bool {
+        self.copy().is_none_or(is_tried_again)
+    }
+}
+
+/// Whether a copy is tried again for a sender who could not be told to repeat it.
+fn is_tried_again(copy: &MessageCopy) -> bool {
+    copy.message.tried_until.is_some_and(|until| Moment::from(Instant::now()) < until)
 }
 
 /// The way to the writer.
@@ -152,10 +177,31 @@ impl Writer<'_> {
         false
     }
 
-    /// One transaction, of what is overdue and of these.
+    /// What is overdue, and then these: by itself, so that nothing else fails
+    /// with it.
     fn write(&mut self, new: Vec<Part>) {
-        let mut parts = std::mem::take(&mut self.overdue);
-        parts.extend(new);
+        let overdue = std::mem::take(&mut self.overdue);
+        self.write_together(overdue);
+        let new = self.in_turn(new);
+        self.write_together(new);
+    }
+
+    /// Parts that come behind none that is overdue; the others are so, too.
+    fn in_turn(&mut self, new: Vec<Part>) -> Vec<Part> {
+        if self.overdue.is_empty() {
+            return new;
+        }
+        let waiting: HashSet<UserId> = self.overdue.iter().filter_map(Part::to).collect();
+        let is_behind = |part: &Part| {
+            part.is_tried_again() && part.to().is_some_and(|to| waiting.contains(&to))
+        };
+        let (behind, new) = new.into_iter().partition(is_behind);
+        self.wait(behind);
+        new
+    }
+
+    /// One transaction.
+    fn write_together(&mut self, parts: Vec<Part>) {
         if parts.is_empty() {
             return;
         }
@@ -191,7 +237,7 @@ impl Writer<'_> {
 
     /// Tells the senders that too much waits for the recipient, but for what
     /// is there already: a repeat is stored like the first.
-    fn refuse(&self, copies: Vec<MessageCopy>) {
+    fn refuse(&mut self, copies: Vec<MessageCopy>) {
         if copies.is_empty() {
             return;
         }
@@ -215,7 +261,7 @@ impl Writer<'_> {
             }
             Err(err) => {
                 debug!(target: "offline", "copies beyond the limit not looked for err={err}");
-                self.settle(copies, Settled::Unavailable);
+                self.wait(copies.into_iter().map(Part::Copy).collect());
             }
         }
     }
@@ -288,25 +334,27 @@ impl Writer<'_> {
         if !std::mem::replace(&mut self.failing, true) {
             error!(target: "offline", "missed messages cannot be kept, senders are told so err={err}");
         }
-        let now = Moment::from(Instant::now());
-        let (mut copies, mut count, mut bytes) = (Vec::new(), 0, 0);
+        self.wait(parts);
+    }
+
+    /// Has parts wait for another try; copies that get none are settled.
+    fn wait(&mut self, parts: Vec<Part>) {
+        let copies = self.overdue.iter().filter_map(Part::copy);
+        let (mut count, mut bytes) =
+            copies.fold((0, 0), |(n, bytes), copy| (n + 1, bytes + copy.message.body.len()));
+        let mut refused = Vec::new();
         for part in parts {
+            let has_room = count < MOST_COPIES_OVERDUE && bytes < MOST_BYTES_OVERDUE;
             match part {
+                Part::Copy(copy) if !(has_room && is_tried_again(&copy)) => refused.push(copy),
                 Part::Copy(copy) => {
-                    let is_tried_again = copy.message.tried_until.is_some_and(|until| now < until)
-                        && count < MOST_COPIES_OVERDUE
-                        && bytes < MOST_BYTES_OVERDUE;
-                    if is_tried_again {
-                        (count, bytes) = (count + 1, bytes + copy.message.body.len());
-                        self.overdue.push(Part::Copy(copy));
-                    } else {
-                        copies.push(copy);
-                    }
+                    (count, bytes) = (count + 1, bytes + copy.message.body.len());
+                    self.overdue.push(Part::Copy(copy));
                 }
                 deletion @ Part::Deletion(_) => self.overdue.push(deletion),
             }
         }
-        self.settle(copies, Settled::Unavailable);
+        self.settle(refused, Settled::Unavailable);
     }
 
     /// There is no further try.

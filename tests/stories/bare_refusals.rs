@@ -1,12 +1,14 @@
 //! What a C++ client would have to be told to send again: it hears no refusal,
 //! so the server waits for it and tries again itself.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::bare_backlog::numbered;
 use crate::support::cluster::Cluster;
-use crate::support::cpp_client::{CppClient, enter};
-use crate::support::door::{Address, Door};
+use crate::support::cpp_client::{self, CppClient};
+use crate::support::door::{Address, Door, Person};
 use crate::support::wait::{SOON, eventually, eventually_some};
 use crate::support::world::{Flag, World};
 
@@ -14,7 +16,15 @@ use crate::support::world::{Flag, World};
 const SLOW: &[Flag] =
     &[("--message-rate", "10"), ("--message-burst", "2"), ("--message-spare", "0")];
 
+/// How long a server may take to find its way back to its database.
+const RECOVERY: Duration = Duration::from_secs(20);
+
 stories! { alone [SLOW]: what_a_cpp_client_sends_too_fast_is_done_as_soon_as_it_may_be }
+
+fn enter(door: Address, name: &str) -> (CppClient, Person) {
+    let (client, person) = cpp_client::enter(door, name);
+    (client.patient(), person)
+}
 
 fn what_a_cpp_client_sends_too_fast_is_done_as_soon_as_it_may_be(world: &World) {
     let (mut ann, a) = enter(world.near(), "ann");
@@ -76,7 +86,7 @@ fn what_a_cpp_client_says_while_the_database_is_away_comes_once_it_is_back() {
     eventually("the database was tried", SOON, || log().contains("messages cannot be kept"));
     cluster.mariadb().restart();
 
-    let mut phone = eventually_some("absent can log in", SOON, || {
+    let mut phone = eventually_some("absent can log in", RECOVERY, || {
         let mut phone = far.connect();
         (phone.log_in(&absent).errno() == 0).then_some(phone)
     });
