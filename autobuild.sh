@@ -18,8 +18,8 @@ usage: ./autobuild.sh [COMMAND]
   run [FLAG…]         build, then a ChatServer on 127.0.0.1:6000 that keeps its data
                       in ./data/chat.db; Ctrl+C stops it. FLAGs go to the server.
                       Another port: ./bin/ChatServer 127.0.0.1 7000 [FLAG…]
-  test                format, lints and every test; needs MariaDB, Redis, nginx
-                      and libfaketime, which it installs when root
+  test                format, lints and every test; needs MariaDB, Redis, nginx,
+                      libfaketime and iproute2, which it installs when root
   audit               what comes into the build: licences, sources, second versions and
                       known vulnerabilities of the dependencies; no unsafe code of our
                       own. Without the advisory database (from GitHub) it says so, and

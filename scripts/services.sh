@@ -62,6 +62,7 @@ missing_packages() {
   $has nginx >/dev/null || echo nginx
   has_stream || echo libnginx-mod-stream
   has_faketime || echo libfaketime
+  $has ss >/dev/null || echo iproute2
 }
 
 check() {

@@ -237,6 +237,10 @@ pub struct Config {
     #[arg(long, env = "CHAT_IMPORT_APPLY", requires = "import_from", value_parser = BoolishValueParser::new())]
     pub import_apply: bool,
 
+    /// With --import-apply: write it though a server runs on the target
+    #[arg(long, env = "CHAT_IMPORT_FORCE", requires = "import_from", value_parser = BoolishValueParser::new())]
+    pub import_force: bool,
+
     /// With --import-from: the character set in which the C++ server spoke to its
     /// database, that of its "set names"
     #[arg(

@@ -16,11 +16,17 @@ use crate::service::password::Passwords;
 /// Bytes of a password that nobody knows.
 const RANDOM_BYTES: usize = 32;
 
-/// Writes everything that is in the plan.
+/// Writes everything that is in the plan, unless `last_look` says, once all
+/// passwords are hashed, that it must not be.
 ///
 /// # Errors
-/// A password could not be hashed, or the database not be written.
-pub fn apply(plan: &Plan, store: &dyn Store, threads: usize) -> Result<(), ImportError> {
+/// That one's; a password could not be hashed, or the database not be written.
+pub fn apply(
+    plan: &Plan,
+    store: &dyn Store,
+    threads: usize,
+    last_look: impl Fn() -> Result<(), ImportError>,
+) -> Result<(), ImportError> {
     let mut rows = users(plan, threads)?;
     rows.extend(plan.friendships.iter().map(|(a, b)| ImportRow::Friendship(*a, *b)));
     rows.extend(plan.groups.iter().map(|group| ImportRow::Group {
@@ -42,6 +48,7 @@ pub fn apply(plan: &Plan, store: &dyn Store, threads: usize) -> Result<(), Impor
     if rows.is_empty() {
         return Ok(());
     }
+    last_look()?;
     info!(target: "import", "writing");
     store.import(&rows).map_err(|err| {
         ImportError::Failed(format!("{err}. Try it again: nothing is written twice"))

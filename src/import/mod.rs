@@ -19,6 +19,7 @@ mod plan;
 #[cfg(test)]
 mod plan_tests;
 mod report;
+mod servers;
 mod target;
 
 use std::io::{self, Write};
@@ -86,8 +87,9 @@ pub fn run(config: &Config) -> Result<(), ImportError> {
     let target = target::open(&config.database, config.import_apply)?;
     let counts = old.counts();
     let bounds = Bounds { limits: config.limits(), offline: config.max_offline() };
-    let mut plan = Plan::make(old, &bounds, &mut oddities);
-    let subtracted = target.subtract(&mut plan);
+    let names = target.names()?;
+    let mut plan = Plan::make(old, &names, &bounds, &mut oddities);
+    let subtracted = target.subtract(&mut plan, &names);
     let (there, again) = *subtracted.as_ref().unwrap_or(&Default::default());
     let report = Report {
         from: describe_url(url),
@@ -106,10 +108,28 @@ pub fn run(config: &Config) -> Result<(), ImportError> {
     print(|out| report.write(out))?;
     subtracted?;
     let Some(store) = target.store().filter(|_| config.import_apply) else {
+        if let Some(server) = target.server()? {
+            print(|out| writeln!(out, "\n{}", beside(&server)))?;
+        }
         return print(|out| writeln!(out, "\nNothing was written. To write it: --import-apply"));
     };
-    apply::apply(&plan, store, usize::from(config.hash_threads()))?;
+    let alone = || match target.server()?.filter(|_| !config.import_force) {
+        Some(server) => Err(ImportError::Usage(format!(
+            "nothing was written: {} (or import all the same, with --import-force)",
+            beside(&server)
+        ))),
+        None => Ok(()),
+    };
+    alone()?;
+    apply::apply(&plan, store, usize::from(config.hash_threads()), alone)?;
     print(|out| writeln!(out, "\nAll of it is written."))
+}
+
+fn beside(server: &str) -> String {
+    format!(
+        "the ChatServer {server} runs on the target and would not hear of new members, friends \
+         and messages: stop it first"
+    )
 }
 
 fn read(url: &str, charset: &str) -> Result<Old, ImportError> {

@@ -1,7 +1,7 @@
 //! Names that this program can have: 1 to 50 characters, none of them a control
 //! character, no white space at an end, and each name once.
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::oddity::{Oddities, Oddity};
 use crate::protocol::bounds::MAX_NAME_CHARS;
@@ -13,14 +13,29 @@ pub struct Named {
 }
 
 /// Gives each row its name, in the rows' order. `what` is what they are, for
-/// people: "user". The same rows always get the same names: those that need no
-/// mending come first, and of equals the lower id.
-pub fn settle(what: &str, rows: &[Named], oddities: &mut Oddities) -> Vec<String> {
+/// people: "user". `there` is what the target has by id: whoever got a name by
+/// an earlier import keeps it, whatever came to the old table since. Then those
+/// come that need no mending, and of equals the lower id.
+pub fn settle(
+    what: &str,
+    rows: &[Named],
+    there: &FxHashMap<u32, String>,
+    oddities: &mut Oddities,
+) -> Vec<String> {
     let mended: Vec<(String, bool)> = rows.iter().map(|row| mend(what, row, oddities)).collect();
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&index| rows[index].id);
     let mut taken: FxHashSet<String> = FxHashSet::default();
     let mut names = vec![String::new(); rows.len()];
+    order.retain(|&index| {
+        let (wanted, id) = (&mended[index].0, rows[index].id);
+        let kept = there.get(&id).filter(|name| is_made_of(name, wanted, id));
+        if let Some(name) = kept {
+            names[index].clone_from(name);
+            taken.insert(name.clone());
+        }
+        kept.is_none()
+    });
     order.retain(|&index| {
         let (name, is_own) = &mended[index];
         let is_first = *is_own && taken.insert(name.clone());
@@ -31,26 +46,32 @@ pub fn settle(what: &str, rows: &[Named], oddities: &mut Oddities) -> Vec<String
     });
     for index in order {
         let (wanted, id) = (&mended[index].0, rows[index].id);
-        let name = free_name(wanted, id, &taken);
-        if name != *wanted {
+        let free = made_of(wanted, id).find(|name| !taken.contains(name));
+        names[index] = free.expect("only so many rows have names");
+        taken.insert(names[index].clone());
+    }
+    for ((name, row), (wanted, _)) in names.iter().zip(rows).zip(&mended) {
+        if name != wanted {
+            let id = row.id;
             oddities.note(Oddity::DuplicateName, || format!("{what} {id} {wanted:?} → {name:?}"));
         }
-        taken.insert(name.clone());
-        names[index] = name;
     }
     names
 }
 
-/// The name itself, or with the id behind it.
-fn free_name(wanted: &str, id: u32, taken: &FxHashSet<String>) -> String {
-    let mut name = wanted.to_owned();
-    let mut suffix = String::new();
-    while taken.contains(&name) {
-        suffix += &format!("-{id}");
+/// The name itself, then with the id behind it, again and again.
+fn made_of(wanted: &str, id: u32) -> impl Iterator<Item = String> {
+    (0..).map(move |times| {
+        let suffix = format!("-{id}").repeat(times);
         let room = MAX_NAME_CHARS.saturating_sub(suffix.len());
-        name = format!("{}{suffix}", cut(wanted, room).trim_end());
-    }
-    name
+        format!("{}{suffix}", cut(wanted, room).trim_end())
+    })
+}
+
+/// Whether an import may have given this name to who wanted that one.
+fn is_made_of(name: &str, wanted: &str, id: u32) -> bool {
+    let longest = |made: &String| made.chars().count() <= MAX_NAME_CHARS;
+    made_of(wanted, id).take_while(longest).any(|made| made == name)
 }
 
 /// A name within the bounds, and whether it is the row's own.
@@ -97,11 +118,24 @@ mod tests {
             .map(|(id, name)| Named { id: *id, name: name.as_bytes().to_vec() })
             .collect();
         let mut oddities = Oddities::default();
-        let names = settle("user", &rows, &mut oddities);
+        let names = settle("user", &rows, &FxHashMap::default(), &mut oddities);
         for name in &names {
             assert_eq!(check_name("name", name), Ok(()));
         }
         (names, oddities)
+    }
+
+    #[test]
+    fn whoever_got_a_name_by_an_earlier_import_keeps_it() {
+        let rows: Vec<Named> =
+            [(5, "bob"), (7, "bob"), (21, "bob"), (33, "bob"), (40, "bob-33"), (50, "eve")]
+                .map(|(id, name)| Named { id, name: name.into() })
+                .into();
+        let there = [(21, "bob"), (33, "bob-33"), (7, "bob-7-7"), (50, "another"), (60, "bob-5")]
+            .map(|(id, name)| (id, name.to_owned()));
+        let names = settle("user", &rows, &there.into_iter().collect(), &mut Oddities::default());
+        // What somebody else is called there is a conflict, which is not for here.
+        assert_eq!(names, ["bob-5", "bob-7-7", "bob", "bob-33", "bob-33-40", "eve"]);
     }
 
     #[test]

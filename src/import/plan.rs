@@ -1,4 +1,5 @@
-//! From the old rows to ours: pure, and the same each time.
+//! From the old rows to ours: pure, and the same each time, whatever of it is
+//! there already.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -51,6 +52,13 @@ pub struct Plan {
     pub foreign_names: Vec<String>,
 }
 
+/// Whom the target has, by their numbers.
+#[derive(Default)]
+pub struct Names {
+    pub users: FxHashMap<u32, String>,
+    pub groups: FxHashMap<u32, String>,
+}
+
 /// What an account or a recipient may have.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Bounds {
@@ -72,13 +80,13 @@ impl Old {
 }
 
 impl Plan {
-    /// Makes the rows ours.
-    pub fn make(old: Old, bounds: &Bounds, oddities: &mut Oddities) -> Plan {
+    /// Makes the rows ours. `there`: whom the target has already.
+    pub fn make(old: Old, there: &Names, bounds: &Bounds, oddities: &mut Oddities) -> Plan {
         for table in old.missing {
             oddities.note(Oddity::MissingTable, || table.to_owned());
         }
-        let users = users(old.users, oddities);
-        let groups = groups(old.groups, oddities);
+        let users = users(old.users, &there.users, oddities);
+        let groups = groups(old.groups, &there.groups, oddities);
         let known: FxHashMap<UserId, &str> =
             users.iter().map(|user| (user.id, user.name.as_str())).collect();
         let exists = |id: OldId| id.user().filter(|user| known.contains_key(user));
@@ -95,7 +103,11 @@ impl Plan {
     }
 }
 
-fn users(old: Vec<OldUser>, oddities: &mut Oddities) -> Vec<NewUser> {
+fn users(
+    old: Vec<OldUser>,
+    there: &FxHashMap<u32, String>,
+    oddities: &mut Oddities,
+) -> Vec<NewUser> {
     let mut rows = Vec::with_capacity(old.len());
     let mut passwords = Vec::with_capacity(old.len());
     let mut ids = FxHashSet::default();
@@ -111,7 +123,7 @@ fn users(old: Vec<OldUser>, oddities: &mut Oddities) -> Vec<NewUser> {
         rows.push(Named { id: user.0, name });
         passwords.push(usable(user, password, oddities));
     }
-    let names = names::settle("user", &rows, oddities);
+    let names = names::settle("user", &rows, there, oddities);
     let mut users: Vec<NewUser> = rows
         .into_iter()
         .zip(names)
@@ -135,7 +147,11 @@ fn usable(user: UserId, password: Vec<u8>, oddities: &mut Oddities) -> Option<St
     text
 }
 
-fn groups(old: Vec<OldGroup>, oddities: &mut Oddities) -> Vec<NewGroup> {
+fn groups(
+    old: Vec<OldGroup>,
+    there: &FxHashMap<u32, String>,
+    oddities: &mut Oddities,
+) -> Vec<NewGroup> {
     let mut rows = Vec::with_capacity(old.len());
     let mut descriptions = Vec::with_capacity(old.len());
     let mut ids = FxHashSet::default();
@@ -156,7 +172,7 @@ fn groups(old: Vec<OldGroup>, oddities: &mut Oddities) -> Vec<NewGroup> {
         }
         descriptions.push(short.to_owned());
     }
-    let names = names::settle("group", &rows, oddities);
+    let names = names::settle("group", &rows, there, oddities);
     let mut groups: Vec<NewGroup> = rows
         .into_iter()
         .zip(names)

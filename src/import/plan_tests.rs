@@ -1,6 +1,6 @@
 use super::oddity::{Oddities, Oddity};
 use super::old::{Old, OldGroup, OldId, OldMember, OldUser};
-use super::plan::{Bounds, Plan};
+use super::plan::{Bounds, Names, Plan};
 use crate::model::{GroupId, GroupRole, Limit, Limits, OfflineSize, UserId};
 
 fn user(id: i64, name: &str) -> OldUser {
@@ -19,7 +19,7 @@ fn make(old: Old) -> (Plan, Oddities) {
     let limits = Limits { friends: Limit(1), groups: Limit(1), members: Limit(2) };
     let mut oddities = Oddities::default();
     let bounds = Bounds { limits, offline: OfflineSize::MAX };
-    (Plan::make(old, &bounds, &mut oddities), oddities)
+    (Plan::make(old, &Names::default(), &bounds, &mut oddities), oddities)
 }
 
 fn three() -> Vec<OldUser> {

@@ -7,12 +7,13 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::ImportError;
 use super::old::find;
-use super::plan::{Counts, Plan};
+use super::plan::{Counts, Names, Plan};
+use super::servers::Servers;
 use crate::config::{Database, NO_DATABASE};
 use crate::model::mysql::{MysqlOptions, MysqlStore, describe_url, tables_of};
 use crate::model::sqlite::{self, SqliteStore};
 use crate::model::store::Result;
-use crate::model::{GroupId, OfflineKey, Store, UserId};
+use crate::model::{GroupId, OfflineKey, ServerId, Store, UserId};
 
 /// What every database of this program has.
 const OWN_TABLE: &str = "SchemaMigration";
@@ -26,6 +27,8 @@ const CONFLICTS_SHOWN: usize = 5;
 /// Where the rows go; without a store: a dry run, and nothing is there yet.
 pub struct Target {
     store: Option<Box<dyn Store>>,
+    /// What keeps servers and an import apart, where no lock on a file does.
+    servers: Option<Servers>,
 }
 
 /// Opens the target; for a dry run only if it is there. Its tables are made, or
@@ -53,7 +56,11 @@ pub fn open(database: &Database, may_make: bool) -> std::result::Result<Target, 
             }
         }
     };
-    Ok(Target { store })
+    let servers = match (database, &store) {
+        (Database::Mysql(_), Some(store)) => Some(Servers::watch(&**store)?),
+        _ => None,
+    };
+    Ok(Target { store, servers })
 }
 
 /// Whether these tables are this program's; `false`: there are none.
@@ -74,28 +81,52 @@ impl Target {
         self.store.as_deref()
     }
 
+    /// A server that runs on it. To be asked again before anything is written.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn server(&self) -> Result<Option<ServerId>> {
+        match (&self.servers, &self.store) {
+            (Some(servers), Some(store)) => servers.running(&**store),
+            _ => Ok(None),
+        }
+    }
+
+    /// Who is there.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn names(&self) -> Result<Names> {
+        let Some(store) = self.store() else { return Ok(Names::default()) };
+        Ok(Names {
+            users: all_names(|after| store.user_names(after, NAMES_AT_ONCE), |id: UserId| id.0)?,
+            groups: all_names(|after| store.group_names(after, NAMES_AT_ONCE), |id: GroupId| id.0)?,
+        })
+    }
+
     /// Takes out of the plan what is there already. The number of each, and of
     /// the messages that are left how many are for users who were there.
     ///
     /// # Errors
     /// A user or group of the plan would take an id or a name from another.
-    pub fn subtract(&self, plan: &mut Plan) -> std::result::Result<(Counts, usize), ImportError> {
+    pub fn subtract(
+        &self,
+        plan: &mut Plan,
+        Names { users, groups }: &Names,
+    ) -> std::result::Result<(Counts, usize), ImportError> {
         let Some(store) = self.store() else { return Ok((Counts::default(), 0)) };
-        let users = all_names(|after| store.user_names(after, NAMES_AT_ONCE), |id: UserId| id.0)?;
-        let groups =
-            all_names(|after| store.group_names(after, NAMES_AT_ONCE), |id: GroupId| id.0)?;
         let mut conflicts = Vec::new();
         let named = plan.users.iter().map(|user| (user.id.0, user.name.as_str()));
-        conflicts.extend(conflicting("user", named, &users));
+        conflicts.extend(conflicting("user", named, users));
         let named = plan.groups.iter().map(|group| (group.id.0, group.name.as_str()));
-        conflicts.extend(conflicting("group", named, &groups));
+        conflicts.extend(conflicting("group", named, groups));
         if !conflicts.is_empty() {
             return Err(conflict(&conflicts));
         }
         let mut there = Counts::default();
         let had_user = |user: UserId| users.contains_key(&user.0);
         there.friendships = without_known_friends(plan, store, &had_user)?;
-        there.members = without_known_members(plan, store, &groups)?;
+        there.members = without_known_members(plan, store, groups)?;
         there.messages = without_known_messages(plan, store)?;
         there.users = keep(&mut plan.users, |user| !users.contains_key(&user.id.0));
         there.groups = keep(&mut plan.groups, |group| !groups.contains_key(&group.id.0));

@@ -163,6 +163,17 @@ pub enum OfflineOp {
     },
 }
 
+impl OfflineOp {
+    /// The recipient.
+    pub fn to(&self) -> UserId {
+        match self {
+            OfflineOp::Insert { to, .. }
+            | OfflineOp::DeleteRows { to, .. }
+            | OfflineOp::DeleteMessage { to, .. } => *to,
+        }
+    }
+}
+
 /// How many of the leading lengths fit in `max_bytes`; always the first.
 pub(super) fn within(max_bytes: usize, lengths: impl Iterator<Item = usize>) -> usize {
     let mut sum = 0usize;

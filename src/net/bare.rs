@@ -48,6 +48,8 @@ impl BareCodec {
 
     /// Looks at the next byte. Whether an object ends with it.
     fn step(&mut self, byte: u8) -> Result<bool, CodecError> {
+        #[cfg(test)]
+        STEPS.set(STEPS.get() + 1);
         self.within = match (self.within, byte) {
             (Within::Nothing, 0 | b' ' | b'\t' | b'\r' | b'\n') => {
                 self.between += 1;
@@ -67,6 +69,12 @@ impl BareCodec {
         };
         Ok(false)
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many bytes this thread has looked at.
+    pub(super) static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 impl Codec for BareCodec {

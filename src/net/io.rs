@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::connection::Connection;
 use super::core::Core;
 use super::outbound::Payload;
 use super::{CloseReason, ConnId};
@@ -59,6 +60,14 @@ impl<'a> Io<'a> {
     #[must_use]
     pub fn speaks_bare(&self, conn: ConnId) -> bool {
         self.core.peek(conn).is_some_and(|c| c.pacing.is_some())
+    }
+
+    /// Whether its pace has room for another object; `on_written` follows where
+    /// it has not.
+    #[must_use]
+    pub fn has_room(&self, conn: ConnId) -> bool {
+        let is_full = |c: &Connection| c.pacing.as_ref().is_some_and(|pacing| pacing.is_full());
+        !self.core.peek(conn).is_some_and(is_full)
     }
 
     /// Writes what is queued now instead of at the end of the turn. Says how

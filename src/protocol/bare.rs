@@ -42,6 +42,17 @@ pub enum Told<'a> {
     },
 }
 
+impl Told<'_> {
+    /// Whether a client that heard of this refusal would send its message again.
+    pub fn asks_to_repeat(&self) -> bool {
+        let chat = [MsgId::OneChat.reply(), MsgId::GroupChat.reply()];
+        match self {
+            Told::Logged { errno: SLOW_DOWN | UNAVAILABLE, msgid, .. } => chat.contains(msgid),
+            Told::Logged { .. } | Told::Sent(_) => false,
+        }
+    }
+}
+
 /// Whether a payload can be answered at all: an object with an integer `msgid`.
 /// After anything else the stream cannot be picked up again.
 pub fn is_message(payload: &[u8]) -> bool {
@@ -70,6 +81,8 @@ pub fn reply(text: &[u8]) -> Told<'_> {
 
 const WRONG: u16 = Errno::WrongOrTaken as u16;
 const ONLINE: u16 = Errno::AlreadyOnline as u16;
+const SLOW_DOWN: u16 = Errno::SlowDown as u16;
+const UNAVAILABLE: u16 = Errno::Unavailable as u16;
 
 /// A refusal, or a REG_MSG_ACK.
 #[derive(Serialize, Deserialize)]

@@ -143,6 +143,18 @@ fn only_what_the_cpp_server_sends_is_sent() {
     assert_eq!(sent(&reply::error(None, &refusal(Errno::Malformed))), None);
     let logged = super::reply(br#"{"msgid":106,"errno":6,"errmsg":"why"}"#);
     assert_eq!(logged, Told::Logged { msgid: 106, errno: 6, errmsg: "why".into() });
+    for (msgid, errno, asks) in [
+        (106, 12, true),
+        (106, 13, true),
+        (110, 13, true),
+        (110, 9, false),
+        (106, 0, false),
+        (107, 12, false),
+        (2, 13, false),
+    ] {
+        let text = json!({"msgid": msgid, "errno": errno, "errmsg": "why"}).to_string();
+        assert_eq!(reply(text.as_bytes()).asks_to_repeat(), asks, "{text}");
+    }
 }
 
 #[test]

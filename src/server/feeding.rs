@@ -158,6 +158,10 @@ impl Gateway {
     /// Reads the next page for a session that is behind, once its socket has
     /// taken what it was sent and not too much of that is unconfirmed.
     pub(super) fn catch_up(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        if !io.has_room(conn) {
+            // What is read would not be sent. Once an object has left it is.
+            return;
+        }
         let Some(feed) = self.peers.get_mut(conn.serial).and_then(Peer::open_feed) else { return };
         let Some(pushed) = feed.begin_read() else { return };
         let login = LoginId { session: session_id(conn), claim: feed.identity.claim.number };

@@ -40,7 +40,7 @@ pub(super) struct Gateway {
     pub(super) admission: Arc<Admission>,
     pub(super) pace: PaceLimits,
     pub(super) lobby: Lobby,
-    stopping: bool,
+    pub(super) stopping: bool,
     /// Where answers are written before they are sent.
     text: Vec<u8>,
     pub(super) last_push: LastPush,

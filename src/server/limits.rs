@@ -11,6 +11,7 @@ use super::admission::Admitted;
 use super::gateway::{Gateway, Timer, timer_key};
 use super::pace::TooFast;
 use super::peer::Peer;
+use super::requests::Again;
 use crate::net::{CloseReason, ConnId, Flow, Io};
 use crate::protocol::{Errno, Refusal, reply};
 use crate::service::throttle::Source;
@@ -93,6 +94,7 @@ impl Gateway {
         conn: ConnId,
         payload: &[u8],
         too_fast: &TooFast,
+        again: Option<Again>,
     ) -> Flow {
         if too_fast.is_news
             && let Some(peer) = self.peers.get(conn.serial)
@@ -104,6 +106,10 @@ impl Gateway {
         }
         let refusal = Refusal::slow_down("you are sending too fast", too_fast.wait);
         let effects = self.service.refuse(payload, &refusal);
+        if self.is_not_told(conn, &effects) {
+            // As soon as it may be done: it is slowed down enough by waiting.
+            return self.keep(io, conn, payload.into(), again, too_fast.wait);
+        }
         self.apply(io, conn, effects);
         self.pause(io, conn, too_fast)
     }
@@ -122,6 +128,8 @@ impl Gateway {
     pub(super) fn pause_over(&mut self, io: &mut Io<'_>, conn: ConnId) {
         if self.peers.get(conn.serial).is_some_and(super::peer::Peer::takes_requests) {
             io.resume_in_no_hurry(conn);
+        } else {
+            self.try_again(io, conn);
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Peer {
     pub identity: Option<Arc<Identity>>,
     /// A worker has the session.
     pub is_away: bool,
-    /// The request that the worker has.
+    /// The request that the worker has, or that is to be tried again.
     pub pending: Option<Box<Pending>>,
     /// While somebody is logged in.
     pub feed: Option<Feed>,
@@ -147,10 +147,10 @@ impl Peer {
         self.feed.as_mut().filter(|_| matches!(self.log_out, LogOut::No))
     }
 
-    /// Whether its next request may come: none is with a pool, no log-out is
-    /// under way.
+    /// Whether its next request may come: none is with a pool or to be tried
+    /// again, no log-out is under way.
     pub fn takes_requests(&self) -> bool {
-        !self.is_away && matches!(self.log_out, LogOut::No)
+        !self.is_away && self.pending.is_none() && matches!(self.log_out, LogOut::No)
     }
 
     /// Whether nothing is under way that will still be answered.

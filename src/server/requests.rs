@@ -12,22 +12,48 @@ use super::gateway::{Gateway, Timer, timer_key};
 use super::peer::{LogOut, Speech, conn_id};
 use super::pools::Job;
 use crate::net::{CloseReason, ConnId, Flow, Io};
-use crate::protocol::{Errno, Refusal, bare};
-use crate::service::{Change, Effects, Handled, Place, Session};
+use crate::protocol::bare::{self, Told};
+use crate::protocol::{Errno, Refusal};
+use crate::service::{Change, Effects, Handled, Place, Session, TRIED_FOR};
 
 /// How long a pool may take for a request before it is answered with errno 13.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A request that a pool works on.
+/// When what could not be done, and its client not be told, is tried again.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// A request that a pool works on, or that is to be tried again.
 pub(super) struct Pending {
-    payload: Arc<[u8]>,
+    pub payload: Arc<[u8]>,
     /// It took too long: its sender has been told to try again.
     given_up: bool,
+    /// Its sender cannot be told.
+    pub again: Option<Again>,
+}
+
+/// How a request is tried again.
+#[derive(Clone, Copy)]
+pub(super) struct Again {
+    /// Until when.
+    pub until: Instant,
+    /// It waits for its next try, and no pool has it.
+    pub waits: bool,
 }
 
 impl Gateway {
     /// Handles one frame's payload, or gives it to a pool.
     pub(super) fn request(&mut self, io: &mut Io<'_>, conn: ConnId, payload: &[u8]) -> Flow {
+        self.try_request(io, conn, payload, None)
+    }
+
+    /// The same, and of one that is tried again how.
+    pub(super) fn try_request(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnId,
+        payload: &[u8],
+        again: Option<Again>,
+    ) -> Flow {
         let Some(peer) = self.peers.get_mut(conn.serial) else { return Flow::Continue };
         if peer.speech == Speech::Unheard {
             peer.hear(io.speaks_bare(conn));
@@ -47,7 +73,7 @@ impl Gateway {
             && !self.service.is_acknowledgement(payload)
         {
             peer.put_session(session);
-            return self.refuse_too_fast(io, conn, payload, too_fast);
+            return self.refuse_too_fast(io, conn, payload, too_fast, again);
         }
         peer.asked_at = io.now().into();
         if let Some(entering) = &mut peer.entering {
@@ -60,7 +86,7 @@ impl Gateway {
                     peer.awaiting += effects.awaiting;
                     Flow::Continue
                 } else {
-                    self.apply(io, conn, effects)
+                    self.apply_or_keep(io, conn, payload, effects, again)
                 };
                 let Some(too_fast) = too_fast else { return flow };
                 return self.pause(io, conn, &too_fast);
@@ -71,7 +97,7 @@ impl Gateway {
         let session = Box::new(session);
         let job = Job::Request { session, payload: payload.clone(), submitted: Instant::now() };
         let Err(Job::Request { session, payload, .. }) = self.pools.submit(lane, job) else {
-            peer.pending = Some(Box::new(Pending { payload, given_up: false }));
+            peer.pending = Some(Box::new(Pending { payload, given_up: false, again }));
             self.lobby.leave(conn.serial);
             self.watch_request(io, conn);
             return Flow::Pause;
@@ -79,7 +105,10 @@ impl Gateway {
         peer.put_session(*session);
         let refusal = self.pools.refusal(lane);
         let effects = self.service.refuse(&payload, &refusal);
-        self.apply(io, conn, effects)
+        match self.is_not_told(conn, &effects) && !is_over(again, io.now()) {
+            true => self.keep(io, conn, payload, again, TRY_AGAIN_AFTER),
+            false => self.apply(io, conn, effects),
+        }
     }
 
     /// Sees to it that what was asked for just now is answered in time.
@@ -105,13 +134,19 @@ impl Gateway {
             }
             effects => effects,
         };
-        let given_up = peer.pending.take().is_some_and(|pending| pending.given_up);
-        if given_up {
+        let pending = peer.pending.take();
+        if pending.as_ref().is_some_and(|pending| pending.given_up) {
             self.done_late(conn, session, effects);
             io.resume(conn);
         } else {
             peer.put_session(*session);
-            if self.apply(io, conn, effects) == Flow::Continue {
+            let flow = match pending.as_deref() {
+                Some(Pending { payload, again, .. }) => {
+                    self.apply_or_keep(io, conn, payload, effects, *again)
+                }
+                None => self.apply(io, conn, effects),
+            };
+            if flow == Flow::Continue {
                 io.resume(conn);
             }
         }
@@ -146,7 +181,7 @@ impl Gateway {
     pub(super) fn request_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         peer.request_timer = false;
-        let is_pending = peer.pending.as_ref().is_some_and(|pending| !pending.given_up);
+        let is_pending = peer.pending.as_ref().is_some_and(|pending| pending.may_be_given_up());
         if !is_pending && matches!(peer.log_out, LogOut::No) {
             return;
         }
@@ -159,11 +194,97 @@ impl Gateway {
         let Some(pending) = peer.pending.as_mut().filter(|_| is_pending) else {
             return self.log_out_due(io, conn);
         };
-        pending.given_up = true;
         let effects = self.service.refuse(&pending.payload, &too_late());
+        if self.would_hear(conn, &effects).is_some_and(|told| told.asks_to_repeat()) {
+            // The pool will be done with it, one way or the other.
+            return;
+        }
+        if let Some(pending) = self.peers.get_mut(conn.serial).and_then(|p| p.pending.as_mut()) {
+            pending.given_up = true;
+        }
         // A refusal leaves nothing to do but to send it.
         self.apply(io, conn, effects);
     }
+}
+
+impl Pending {
+    fn may_be_given_up(&self) -> bool {
+        !self.given_up && self.again.is_none_or(|again| !again.waits)
+    }
+}
+
+/// Requests of clients that hear no refusals: what those would be told to send
+/// again the server tries again, and reads nothing more of them meanwhile.
+impl Gateway {
+    /// Whether this is a refusal of a user's request, and its client would hear
+    /// nothing of it.
+    pub(super) fn is_not_told(&self, conn: ConnId, effects: &Effects) -> bool {
+        self.would_hear(conn, effects).is_some_and(|told| matches!(told, Told::Logged { .. }))
+    }
+
+    /// What a client that hears no refusals would hear of this one.
+    fn would_hear<'e>(&self, conn: ConnId, effects: &'e Effects) -> Option<Told<'e>> {
+        let peer = self.peers.get(conn.serial)?;
+        // A stranger has nothing to lose.
+        let is_kept = peer.is_bare() && peer.feed.is_some() && !self.stopping;
+        match &effects.replies[..] {
+            [reply] if is_kept && matches!(effects.change, Change::None) => {
+                Some(bare::reply(reply))
+            }
+            _ => None,
+        }
+    }
+
+    /// Carries out what a handler wants done, unless that is a refusal to be
+    /// answered by a repeat, which nobody would make.
+    fn apply_or_keep(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnId,
+        payload: &[u8],
+        effects: Effects,
+        again: Option<Again>,
+    ) -> Flow {
+        let asks = self.would_hear(conn, &effects).is_some_and(|told| told.asks_to_repeat());
+        match asks && !is_over(again, io.now()) {
+            true => self.keep(io, conn, payload.into(), again, TRY_AGAIN_AFTER),
+            false => self.apply(io, conn, effects),
+        }
+    }
+
+    /// Has a request tried again after a while.
+    pub(super) fn keep(
+        &mut self,
+        io: &mut Io<'_>,
+        conn: ConnId,
+        payload: Arc<[u8]>,
+        again: Option<Again>,
+        after: Duration,
+    ) -> Flow {
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return Flow::Pause };
+        let until = again.map_or(io.now() + TRIED_FOR, |again| again.until);
+        let again = Some(Again { until, waits: true });
+        peer.pending = Some(Box::new(Pending { payload, given_up: false, again }));
+        io.set_timer(io.now() + after, timer_key(conn, Timer::Pause));
+        Flow::Pause
+    }
+
+    /// Tries again what waits for it.
+    pub(super) fn try_again(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(conn.serial) else { return };
+        let waits = |pending: &mut Box<Pending>| pending.again.is_some_and(|again| again.waits);
+        let Some(pending) = peer.pending.take_if(waits) else { return };
+        let again = pending.again.map(|again| Again { waits: false, ..again });
+        if self.try_request(io, conn, &pending.payload, again) == Flow::Continue {
+            io.resume_in_no_hurry(conn);
+        }
+        self.finish_if_answered(io, conn);
+    }
+}
+
+/// Whether there is no further try.
+fn is_over(again: Option<Again>, now: Instant) -> bool {
+    again.is_some_and(|again| again.until <= now)
 }
 
 /// What is said of a request that a pool did not get done in time.

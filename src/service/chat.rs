@@ -1,6 +1,7 @@
 //! Messages to one user and to a group.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::effects::Effects;
 use super::message::{Message, MessageCopy, Origin};
@@ -14,6 +15,10 @@ use crate::protocol::reply::{self, GroupChatFields, MAX_PAYLOAD_BYTES, OneChatFi
 use crate::protocol::request::Chat;
 use crate::protocol::{Errno, MsgId, Refusal};
 
+/// How long the server itself tries to do what a client could not be told to
+/// repeat.
+pub const TRIED_FOR: Duration = Duration::from_secs(30);
+
 impl Service {
     /// ONE_CHAT_MSG. Answered when the copy is settled.
     pub(super) fn one_chat(
@@ -25,7 +30,7 @@ impl Service {
         chat: Chat<'_>,
     ) -> Handled {
         let mid = chat.mid.clone().unwrap_or_else(|| random_mid().into());
-        let message = match self.message(Target::User(to), identity, &chat, &mid) {
+        let message = match self.message(Target::User(to), identity, context, &chat, &mid) {
             Ok(message) => message,
             Err(refusal) => {
                 let fields = OneChatFields { mid: &mid, to, status: None };
@@ -81,7 +86,7 @@ impl Service {
         if copies == 0 {
             return Handled::Done(Effects::reply(ticket.reply(&mid)));
         }
-        let message = match self.message(Target::Group(group), identity, &chat, &mid) {
+        let message = match self.message(Target::Group(group), identity, context, &chat, &mid) {
             Ok(message) => message,
             Err(refusal) => return refused_group(context, group, &mid, &refusal),
         };
@@ -109,6 +114,7 @@ impl Service {
         &self,
         target: Target,
         identity: &Identity,
+        context: Context,
         chat: &Chat<'_>,
         mid: &str,
     ) -> Result<Arc<Message>, Refusal> {
@@ -137,7 +143,9 @@ impl Service {
                 ),
             ));
         }
-        self.memory.message(identity.user, mid, body).ok_or_else(|| {
+        let tried_until = (!context.hears_refusals).then(|| (Instant::now() + TRIED_FOR).into());
+        let message = self.memory.message_tried_until(tried_until, identity.user, mid, body);
+        message.ok_or_else(|| {
             Refusal::new(
                 Errno::SlowDown,
                 "the server has too many messages under way: send it again in a moment with the \

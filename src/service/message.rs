@@ -8,6 +8,7 @@ use arrayvec::ArrayString;
 use super::session::SessionId;
 use super::settlement::GroupTicket;
 use crate::model::{ServerId, UserId};
+use crate::moment::Moment;
 use crate::protocol::bounds::MAX_MID_BYTES;
 
 /// Messages under way on this server may hold so much memory.
@@ -47,6 +48,9 @@ pub struct Message {
     pub mid: Mid,
     /// The JSON text of the push.
     pub body: Arc<[u8]>,
+    /// Until when the server itself tries to have it kept: its sender's client
+    /// cannot be told to repeat it.
+    pub tried_until: Option<Moment>,
     /// Given back with the message's last copy.
     memory: MessageMemory,
 }
@@ -69,6 +73,17 @@ impl MessageMemory {
     /// A message under way; `None`: too many are, or its `mid` is longer than
     /// any that a request may have.
     pub fn message(&self, sender: UserId, mid: &str, body: Arc<[u8]>) -> Option<Arc<Message>> {
+        self.message_tried_until(None, sender, mid, body)
+    }
+
+    /// The same for a sender who may not be told to repeat it.
+    pub fn message_tried_until(
+        &self,
+        tried_until: Option<Moment>,
+        sender: UserId,
+        mid: &str,
+        body: Arc<[u8]>,
+    ) -> Option<Arc<Message>> {
         let mid = Mid(ArrayString::from(mid).ok()?);
         let size = body.len() + MESSAGE_BYTES;
         if self.0.load(Ordering::Relaxed) + size > MOST_BYTES_UNDER_WAY {
@@ -76,7 +91,7 @@ impl MessageMemory {
         }
         self.0.fetch_add(size, Ordering::Relaxed);
         let memory = *self;
-        Some(Arc::new(Message { sender, mid, body, memory }))
+        Some(Arc::new(Message { sender, mid, body, tried_until, memory }))
     }
 }
 

@@ -1,14 +1,11 @@
-//! The writers to the table of missed messages. Each gathers what waits for
-//! its recipients into one transaction, and only after the commit tells the
-//! senders `stored` and nudges the recipients. While one waits for its commit
-//! the database works for another.
+//! A writer to the table of missed messages. It gathers what waits for its
+//! recipients into one transaction, and only after the commit tells the
+//! senders `stored` and nudges the recipients.
 //!
-//! Thread: "offline-N" runs [`run`]; [`OfflineWriters`]'s methods are
-//! safe to call from any thread and never block.
-//! Invariant: all that concerns one recipient goes through one writer.
+//! Thread: "offline-N" runs [`run`].
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::{debug, error, info, warn};
@@ -16,21 +13,25 @@ use rustc_hash::FxHashMap;
 
 use super::Service;
 use super::message::MessageCopy;
-use super::offline_queue::{Deletion, Gather, Job, OfflineQueue};
+use super::offline_queue::{Deletion, Gather, Job};
 use super::offline_quota::Quota;
-use super::registry::NEVER_POISONED;
-use super::session::{LoginId, Post};
+use super::session::Post;
 use super::settlement::Settled;
 use crate::model::{OfflineKey, OfflineOp, StoreError, UserId};
+use crate::moment::Moment;
 
-/// The most text that may wait, whatever the number of copies.
-const QUEUE_BYTES: usize = 256 << 20;
-/// How often deletions that failed are tried again.
+/// How often what failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// So many copies, and so much text, are tried again for senders who could not
+/// be told to repeat them; whatever is beyond that is lost to them.
+const MOST_COPIES_OVERDUE: usize = 4096;
+const MOST_BYTES_OVERDUE: usize = 16 << 20;
 
 /// The time that a transaction took, divided by this, is waited at most for
 /// more to share the next one.
 const GATHERING: u32 = 2;
+/// A transaction that took long did not take long because it was small.
+const LONGEST_GATHERING: Duration = Duration::from_millis(5);
 
 /// A part of a transaction, in the order taken.
 enum Part {
@@ -50,98 +51,39 @@ impl Part {
             Part::Deletion(deletion) => ops.extend(deletion.ops.iter().cloned()),
         }
     }
-}
 
-/// The way to the writers.
-pub struct OfflineWriters(Vec<Way>);
-
-struct Way {
-    queue: OfflineQueue,
-    started: AtomicBool,
-}
-
-impl OfflineWriters {
-    /// So many, which share the room for so many copies.
-    pub(super) fn new(count: usize, capacity: usize) -> OfflineWriters {
-        let way = |_| Way {
-            queue: OfflineQueue::new(capacity.div_ceil(count), QUEUE_BYTES / count),
-            started: AtomicBool::new(false),
-        };
-        OfflineWriters((0..count).map(way).collect())
-    }
-
-    /// How many threads are to [`run`].
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Queues a copy; gives it back where too many of its sender's wait.
-    pub(super) fn insert(&self, copy: MessageCopy) -> Result<(), MessageCopy> {
-        self.queue(copy.to).insert(copy)
-    }
-
-    /// Queues the deletion of what a user's login has confirmed, behind the
-    /// copies for this user. The login hears [`Post::Deleted`] after the commit.
-    pub(super) fn delete(&self, user: UserId, login: LoginId, ops: Vec<OfflineOp>) {
-        self.after(user, Job::Delete(Deletion { login, ops }));
-    }
-
-    /// Calls `then` on the writer's thread once every copy for this user that
-    /// was queued before is committed or refused, and every deletion committed.
-    pub(super) fn after_all_for(&self, user: UserId, then: impl FnOnce() + Send + 'static) {
-        self.after(user, Job::Barrier(Box::new(then)));
-    }
-
-    /// Ends the threads once everything is done; the last one calls `then`
-    /// before. Takes no more copies.
-    pub(super) fn stop(&self, then: impl FnOnce() + Send + 'static) {
-        let ended = Arc::new(WhenAllEnded::new(self.count(), then));
-        for Way { queue, .. } in &self.0 {
-            let ended = ended.clone();
-            queue.close(Job::Barrier(Box::new(move || ended.count())));
+    /// The recipient.
+    fn to(&self) -> Option<UserId> {
+        match self {
+            Part::Copy(copy) => Some(copy.to),
+            Part::Deletion(deletion) => deletion.ops.first().map(OfflineOp::to),
         }
     }
 
-    fn after(&self, user: UserId, job: Job) {
-        if self.queue(user).after(user, job).is_err() {
-            // Only when the server has stopped.
-            warn!(target: "offline", "the offline writer has ended, a job is dropped");
+    fn copy(&self) -> Option<&MessageCopy> {
+        match self {
+            Part::Copy(copy) => Some(copy),
+            Part::Deletion(_) => None,
         }
     }
 
-    fn queue(&self, user: UserId) -> &OfflineQueue {
-        &self.0[user.0 as usize % self.0.len()].queue
+    /// Whether it is tried again where it cannot be done.
+    fn is_tried_again(&self) -> bool {
+        self.copy().is_none_or(is_tried_again)
     }
 }
 
-/// Calls something when the last of several has ended.
-struct WhenAllEnded<F> {
-    left: AtomicUsize,
-    then: Mutex<Option<F>>,
-}
-
-impl<F: FnOnce()> WhenAllEnded<F> {
-    fn new(count: usize, then: F) -> WhenAllEnded<F> {
-        WhenAllEnded { left: AtomicUsize::new(count), then: Mutex::new(Some(then)) }
-    }
-
-    fn count(&self) {
-        // AcqRel: the last one has what all the others did behind it.
-        if self.left.fetch_sub(1, Ordering::AcqRel) == 1
-            && let Some(then) = self.then.lock().expect(NEVER_POISONED).take()
-        {
-            then();
-        }
-    }
+/// Whether a copy is tried again for a sender who could not be told to repeat it.
+fn is_tried_again(copy: &MessageCopy) -> bool {
+    copy.message.tried_until.is_some_and(|until| Moment::from(Instant::now()) < until)
 }
 
 /// Runs one of the writers until it is stopped.
 pub fn run(service: &Arc<Service>, number: usize) {
-    let Way { queue, started } = &service.writers.0[number];
-    if started.swap(true, Ordering::Relaxed) {
+    let Some(queue) = service.writers.start(number) else {
         error!(target: "offline", "offline writer {number} was started twice");
         return;
-    }
+    };
     let quota = Quota::new(service.settings.max_offline);
     let (overdue, barriers) = (Vec::new(), Vec::new());
     let mut writer = Writer { service, quota, overdue, barriers, failing: false };
@@ -158,7 +100,7 @@ pub fn run(service: &Arc<Service>, number: usize) {
         // came in the meantime share a commit with them: with people who wait
         // for each answer that makes one full transaction of two halves.
         let now = Instant::now();
-        let until = now + (now - begun) / GATHERING;
+        let until = now + ((now - begun) / GATHERING).min(LONGEST_GATHERING);
         gather = Gather { copies: copies + queue.copies(), until };
     }
 }
@@ -166,8 +108,8 @@ pub fn run(service: &Arc<Service>, number: usize) {
 struct Writer<'a> {
     service: &'a Arc<Service>,
     quota: Quota,
-    /// Deletions that could not be made yet.
-    overdue: Vec<Deletion>,
+    /// Deletions that could not be made yet, and copies that are tried again.
+    overdue: Vec<Part>,
     /// What waits for those.
     barriers: Vec<Box<dyn FnOnce() + Send>>,
     failing: bool,
@@ -189,6 +131,7 @@ impl Writer<'_> {
         }
         self.write(parts);
         if stops {
+            self.give_up();
             for then in self.barriers.drain(..) {
                 then();
             }
@@ -198,10 +141,31 @@ impl Writer<'_> {
         stops
     }
 
-    /// One transaction, of what is overdue and of these.
+    /// What is overdue, and then these: by itself, so that nothing else fails
+    /// with it.
     fn write(&mut self, new: Vec<Part>) {
-        let mut parts: Vec<Part> = self.overdue.drain(..).map(Part::Deletion).collect();
-        parts.extend(new);
+        let overdue = std::mem::take(&mut self.overdue);
+        self.write_together(overdue);
+        let new = self.in_turn(new);
+        self.write_together(new);
+    }
+
+    /// Parts that come behind none that is overdue; the others are so, too.
+    fn in_turn(&mut self, new: Vec<Part>) -> Vec<Part> {
+        if self.overdue.is_empty() {
+            return new;
+        }
+        let waiting: HashSet<UserId> = self.overdue.iter().filter_map(Part::to).collect();
+        let is_behind = |part: &Part| {
+            part.is_tried_again() && part.to().is_some_and(|to| waiting.contains(&to))
+        };
+        let (behind, new) = new.into_iter().partition(is_behind);
+        self.wait(behind);
+        new
+    }
+
+    /// One transaction.
+    fn write_together(&mut self, parts: Vec<Part>) {
         if parts.is_empty() {
             return;
         }
@@ -237,7 +201,7 @@ impl Writer<'_> {
 
     /// Tells the senders that too much waits for the recipient, but for what
     /// is there already: a repeat is stored like the first.
-    fn refuse(&self, copies: Vec<MessageCopy>) {
+    fn refuse(&mut self, copies: Vec<MessageCopy>) {
         if copies.is_empty() {
             return;
         }
@@ -261,7 +225,7 @@ impl Writer<'_> {
             }
             Err(err) => {
                 debug!(target: "offline", "copies beyond the limit not looked for err={err}");
-                self.settle(copies, Settled::Unavailable);
+                self.wait(copies.into_iter().map(Part::Copy).collect());
             }
         }
     }
@@ -341,12 +305,38 @@ impl Writer<'_> {
         if !std::mem::replace(&mut self.failing, true) {
             error!(target: "offline", "missed messages cannot be kept, senders are told so err={err}");
         }
-        let mut copies = Vec::new();
+        self.wait(parts);
+    }
+
+    /// Has parts wait for another try; copies that get none are settled.
+    fn wait(&mut self, parts: Vec<Part>) {
+        let copies = self.overdue.iter().filter_map(Part::copy);
+        let (mut count, mut bytes) =
+            copies.fold((0, 0), |(n, bytes), copy| (n + 1, bytes + copy.message.body.len()));
+        let mut refused = Vec::new();
         for part in parts {
+            let has_room = count < MOST_COPIES_OVERDUE && bytes < MOST_BYTES_OVERDUE;
             match part {
-                Part::Copy(copy) => copies.push(copy),
-                Part::Deletion(deletion) => self.overdue.push(deletion),
+                Part::Copy(copy) if !(has_room && is_tried_again(&copy)) => refused.push(copy),
+                Part::Copy(copy) => {
+                    (count, bytes) = (count + 1, bytes + copy.message.body.len());
+                    self.overdue.push(Part::Copy(copy));
+                }
+                deletion @ Part::Deletion(_) => self.overdue.push(deletion),
             }
+        }
+        self.settle(refused, Settled::Unavailable);
+    }
+
+    /// There is no further try.
+    fn give_up(&mut self) {
+        let copies = self.overdue.drain(..).filter_map(|part| match part {
+            Part::Copy(copy) => Some(copy),
+            Part::Deletion(_) => None,
+        });
+        let copies: Vec<MessageCopy> = copies.collect();
+        if !copies.is_empty() {
+            warn!(target: "offline", "messages that could not be kept are lost: {}", copies.len());
         }
         self.settle(copies, Settled::Unavailable);
     }

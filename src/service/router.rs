@@ -77,6 +77,8 @@ pub(super) struct Context {
     pub peer: SocketAddr,
     /// Where the handler runs.
     pub place: Place,
+    /// Whether the client is told to repeat what could not be done.
+    pub hears_refusals: bool,
 }
 
 impl Service {
@@ -162,7 +164,8 @@ impl Service {
         if place == Place::Reactor && lane != Lane::Memory {
             return Ok(Handled::Later(lane));
         }
-        let context = Context { seq, peer: session.peer, place };
+        let hears_refusals = !session.bare;
+        let context = Context { seq, peer: session.peer, place, hears_refusals };
         match (request, session.identity.as_ref()) {
             (Request::Ping, _) => Ok(done(MsgId::Ping, seq)),
             (Request::Login(login), _) => self.login(session, context, login).map_err(refused),

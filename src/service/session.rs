@@ -44,7 +44,8 @@ pub struct Session {
     pub id: SessionId,
     /// The client's address.
     pub peer: SocketAddr,
-    /// Whether its client wants its logins answered as [`bare`] has it.
+    /// Whether its client wants its logins answered as [`bare`] has it, and
+    /// hears no refusals.
     ///
     /// [`bare`]: crate::protocol::bare
     pub bare: bool,

@@ -15,6 +15,23 @@ fn a_server_that_runs_on_the_file_keeps_an_import_out() {
 }
 
 #[test]
+fn a_server_that_runs_on_mysql_keeps_an_import_out_unless_it_is_forced() {
+    let (target, old) = (Target::mysql(), Old::small());
+    let mut server = target.serve();
+    target.apply(&old).refused(2, "runs on the target");
+    let report = target.dry_run(&old).done();
+    assert!(report.stdout.contains("runs on the target"), "{report:?}");
+    assert_eq!(report.counts("users"), [3, 3, 0], "nothing was written before");
+    let flags = ["--import-apply", "--import-force"];
+    assert_eq!(target.import(&old.url(), &flags).done().counts("users"), [3, 3, 0]);
+    // One that was killed left its row, which says nothing once it stands still.
+    server.kill9();
+    let again = target.apply(&old).done();
+    assert_eq!(again.counts("users"), [3, 0, 3]);
+    assert!(!again.stdout.contains("runs on the target"), "{again:?}");
+}
+
+#[test]
 fn a_database_that_is_none_of_a_cpp_chat_server_is_refused() {
     let target = Target::sqlite();
     let nothing = Database::shared();

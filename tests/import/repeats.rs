@@ -68,3 +68,32 @@ fn an_id_or_a_name_that_is_anothers_there_is_refused_before_anything_is_written(
         server.stop();
     }
 }
+
+#[test]
+fn who_got_a_mended_name_keeps_it_when_that_name_comes_to_the_old_table() {
+    for target in Target::both() {
+        let mut old = Old::small();
+        old.run("INSERT INTO User VALUES (33, 'bob', 'p', 'offline'), (36, ' ', 'p', 'offline')");
+        old.run("INSERT INTO AllGroup VALUES (6, 'team', '')");
+        target.apply(&old).done();
+        old.run("INSERT INTO User VALUES (40, 'bob-33', 'q', 'offline'), (41, 'user-36', 'q', 'offline'), (4, 'bob', 'q', 'offline')");
+        old.run("INSERT INTO AllGroup VALUES (7, 'team-6', ''), (2, 'team', '')");
+        for outcome in [target.dry_run(&old), target.apply(&old)] {
+            let report = outcome.done();
+            assert_eq!(report.counts("users"), [8, 3, 5]);
+            assert_eq!(report.counts("groups"), [4, 2, 2]);
+        }
+        assert_eq!(target.apply(&old).done().counts("users"), [8, 0, 8]);
+        let server = target.serve();
+        for (id, name, password) in [
+            (21, "bob", "bob pw"),
+            (33, "bob-33", "p"),
+            (36, "user-36", "p"),
+            (40, "bob-33-40", "q"),
+            (41, "user-36-41", "q"),
+            (4, "bob-4", "q"),
+        ] {
+            log_in(&server, id, name, password);
+        }
+    }
+}

@@ -16,7 +16,7 @@ stories! { databases:
     a_log_out_within_a_backlog_loses_nothing_and_doubles_nothing,
 }
 
-fn numbered(from: usize, to: usize) -> Vec<String> {
+pub fn numbered(from: usize, to: usize) -> Vec<String> {
     (from..to).map(|n| format!("{n:05}")).collect()
 }
 
@@ -42,6 +42,7 @@ fn two_hundred_missed_messages_come_at_their_pace(world: &World) {
         status == "delivered"
     });
     phone.expect_nothing_more();
+    phone.expect_each_alone();
     drop(phone);
     let mut last = world.far().login_again(&bob);
     assert_eq!(last.missed_texts(), [""; 0]);
@@ -142,6 +143,7 @@ mod flooded {
         });
         assert_eq!(got, texts);
         phone.expect_nothing_more();
+        phone.expect_each_alone();
     }
 }
 

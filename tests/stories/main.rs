@@ -12,6 +12,8 @@ mod backlog;
 mod bare_answers;
 mod bare_backlog;
 mod bare_chat;
+mod bare_ends;
+mod bare_refusals;
 mod bare_stream;
 mod bounds;
 mod chat;

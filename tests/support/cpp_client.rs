@@ -5,8 +5,9 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 
@@ -26,6 +27,8 @@ pub struct CppClient {
     received: Receiver<Result<String, String>>,
     /// Objects are told apart by their NULs.
     patient: Arc<AtomicBool>,
+    /// So many have come.
+    objects: Arc<AtomicUsize>,
     receiving: Option<JoinHandle<()>>,
     person: Option<Person>,
 }
@@ -61,15 +64,18 @@ impl CppClient {
         stream.set_write_timeout(Some(SOON)).unwrap();
         let (sender, received) = mpsc::channel();
         let patient = Arc::new(AtomicBool::new(false));
+        let objects = Arc::new(AtomicUsize::new(0));
         let receiving = std::thread::spawn({
-            let (stream, patient) = (stream.try_clone().unwrap(), patient.clone());
-            move || receive(stream, &patient, &sender)
+            let (patient, objects) = (patient.clone(), objects.clone());
+            let stream = stream.try_clone().unwrap();
+            move || receive(stream, &patient, &objects, &sender)
         });
-        CppClient { stream, received, patient, receiving: Some(receiving), person: None }
+        CppClient { stream, received, patient, objects, receiving: Some(receiving), person: None }
     }
 
     /// Tells objects apart by their NULs from now on, for stories about so many
-    /// that a busy machine would not keep up with their pace.
+    /// that a busy machine would not keep up with their pace. Where the client
+    /// is not late for them it says so itself: [`CppClient::expect_each_alone`].
     #[must_use]
     pub fn patient(self) -> CppClient {
         self.patient.store(true, Ordering::Relaxed);
@@ -115,6 +121,39 @@ impl CppClient {
     #[track_caller]
     pub fn expect_closed(&mut self) {
         assert_eq!(self.recv_text(), None);
+    }
+
+    /// Every object so far has left in a segment of its own: a client that is
+    /// in `recv` when they come gets one each time. The system has counted the
+    /// segments as they left, however late this client was, and those that it
+    /// sent again. For a connection without nginx, when nothing is under way.
+    #[track_caller]
+    pub fn expect_each_alone(&self) {
+        let own = self.stream.local_addr().unwrap().to_string();
+        let server = self.stream.peer_addr().unwrap().to_string();
+        let output = Command::new("ss").args(["-tinH", "src", &server, "dst", &own]).output();
+        let output = String::from_utf8(output.expect("iproute2's ss").stdout).unwrap();
+        let figure = |key| output.split_whitespace().find_map(|word| word.strip_prefix(key));
+        let segments = figure("data_segs_out:").unwrap_or_else(|| panic!("{output}"));
+        // Those under way, and all there were.
+        let again = figure("retrans:").and_then(|both| both.split('/').nth(1)).unwrap_or("0");
+        let [segments, again] = [segments, again].map(|count| count.parse::<usize>().unwrap());
+        assert_eq!(segments - again, self.objects.load(Ordering::SeqCst), "{output}");
+    }
+
+    /// The client sends nothing more, and still receives.
+    pub fn half_close(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// The texts of all messages until the server closes.
+    #[track_caller]
+    pub fn texts_to_the_end(&mut self) -> Vec<String> {
+        let mut texts = Vec::new();
+        while let Some(text) = self.recv_text() {
+            texts.push(shown(&parse(&text)).text);
+        }
+        texts
     }
 
     /// Ends the connection with a reset.
@@ -237,7 +276,12 @@ impl Drop for CppClient {
 }
 
 /// Their receiving thread, until the server closes.
-fn receive(mut stream: TcpStream, patient: &AtomicBool, received: &Sender<Result<String, String>>) {
+fn receive(
+    mut stream: TcpStream,
+    patient: &AtomicBool,
+    count: &AtomicUsize,
+    received: &Sender<Result<String, String>>,
+) {
     let (mut buffer, mut partial) = ([0; BUFFER_BYTES], Vec::new());
     while let Ok(bytes @ 1..) = stream.read(&mut buffer) {
         let bytes = &buffer[..bytes];
@@ -258,6 +302,7 @@ fn receive(mut stream: TcpStream, patient: &AtomicBool, received: &Sender<Result
             let end = format!("{why}: {:?}", String::from_utf8_lossy(bytes));
             return drop(received.send(Err(end)));
         }
+        count.fetch_add(objects.len(), Ordering::SeqCst);
         for object in objects {
             let text = String::from_utf8_lossy(&object[..object.len() - 1]).into_owned();
             if received.send(Ok(text)).is_err() {

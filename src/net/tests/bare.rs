@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::support::{Client, Rig, SOON, Script, Seen};
-use crate::net::bare::BareCodec;
+use crate::net::bare::{BareCodec, STEPS};
 use crate::net::buffer_pool::BufferPool;
 use crate::net::codec::{Codec, CodecError};
 use crate::net::outbound::{Outbound, Payload, Written};
@@ -67,6 +67,54 @@ fn what_stands_between_objects_is_used_up_at_once() {
     assert_eq!(codec.passed_over(), 1);
     let object = codec.decode(&mut b"{}".to_vec()).unwrap().unwrap();
     assert_eq!((object.payload, object.consumed), (0..2, 2));
+}
+
+#[test]
+fn no_byte_is_looked_at_twice() {
+    let deep = ["[".repeat(30_000), "]".repeat(30_000)].concat();
+    let nested = format!("{}{}", "{\"a\":".repeat(9_000), "}".repeat(9_000));
+    let long = format!("{{\"a\":\"{}\"}}", "\\\"}{".repeat(15_000));
+    let unfinished = format!("{{\"a\":\"{}", "\\\\".repeat(30_000));
+    let between = format!("{{}}{}", " \0\r\n".repeat(15_000));
+    for stream in
+        [format!("{{\"a\":{deep}}}"), nested, long, unfinished, between, "{}".repeat(30_000)]
+    {
+        for segment in [1, 2, 3, 7, 1024, stream.len()] {
+            let (mut codec, mut input) = (BareCodec::new(1 << 20), Vec::new());
+            let before = STEPS.get();
+            for segment in stream.as_bytes().chunks(segment) {
+                input.extend_from_slice(segment);
+                let mut used = 0;
+                while let Some(object) = codec.decode(&mut input[used..]).unwrap() {
+                    used += object.consumed;
+                }
+                used += codec.passed_over();
+                input.drain(..used);
+            }
+            assert_eq!(STEPS.get() - before, stream.len(), "in segments of {segment}");
+        }
+    }
+}
+
+#[test]
+fn no_byte_that_comes_over_a_socket_is_looked_at_twice() {
+    let rig = Rig::with(Script::collect(), |config| {
+        // Turns end within objects and between them.
+        (config.read_budget_bytes, config.frame_budget, config.max_frame) = (37, 1, 1 << 20);
+    });
+    let (mut client, _) = rig.connect();
+    let objects: Vec<String> =
+        (0..60).map(|n| format!("{{\"a\":[\"{}}}\\\\\"]}}", "x".repeat(n * n))).collect();
+    let stream = objects.join(" \0\n");
+    let steps = |rig: &Rig| rig.run(|_| STEPS.get());
+    let before = steps(&rig);
+    for segment in stream.as_bytes().chunks(41) {
+        client.send_raw(segment);
+    }
+    for object in &objects {
+        assert_eq!(rig.frame(), object.as_bytes());
+    }
+    assert_eq!(steps(&rig) - before, stream.len());
 }
 
 #[test]
@@ -223,13 +271,16 @@ fn a_full_queue_takes_nothing_more_and_closes_nobody() {
     // A second's worth, and two at least.
     for (pace_ms, room) in [(5, 200), (900, 2)] {
         let (rig, _client, conn) = paced(Duration::from_millis(pace_ms), |_| {});
-        let taken = rig.run(move |io| (0..1000).filter(|_| io.send(conn, b"{}").is_some()).count());
-        assert_eq!(taken, room, "at {pace_ms} ms");
+        let (taken, has_room) = rig.run(move |io| {
+            let taken = (0..1000).filter(|_| io.send(conn, b"{}").is_some()).count();
+            (taken, io.has_room(conn))
+        });
+        assert_eq!((taken, has_room), (room, false), "at {pace_ms} ms");
         let one = next_written(&rig);
         assert_eq!(one, 3);
         rig.wait_for(|seen| match seen {
             Seen::Close(_, reason) => panic!("closed: {reason}"),
-            _ => rig.run(move |io| io.send(conn, b"{}")),
+            _ => rig.run(move |io| io.has_room(conn).then(|| io.send(conn, b"{}").unwrap())),
         });
     }
     // Nor for bytes: the limit is for those who do not read.
