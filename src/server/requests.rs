@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use log::debug;
 
 use super::gateway::{Gateway, Timer, timer_key};
-use super::peer::{LogOut, Speech, conn_id};
+use super::peer::{Speech, conn_id};
 use super::pools::Job;
 use crate::net::{CloseReason, ConnId, Flow, Io};
 use crate::protocol::{Errno, Refusal, bare};
@@ -147,7 +147,7 @@ impl Gateway {
         let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         peer.request_timer = false;
         let is_pending = peer.pending.as_ref().is_some_and(|pending| !pending.given_up);
-        if !is_pending && matches!(peer.log_out, LogOut::No) {
+        if !is_pending && peer.log_out.is_none() {
             return;
         }
         let due = Instant::from(peer.asked_at) + REQUEST_TIMEOUT;

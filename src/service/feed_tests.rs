@@ -4,10 +4,11 @@ use std::time::Instant;
 use super::super::message::MessageMemory;
 use super::super::message::Origin;
 use super::*;
-use crate::model::{Claim, TokenHash};
+use crate::model::TokenHash;
+use crate::service::OwnClaim;
 
 fn new_feed(acks: bool) -> Feed {
-    let claim = Claim { server: "a:1".into(), epoch: 1, number: 1 };
+    let claim = OwnClaim { epoch: 1, number: 1 };
     let token = TokenHash([0; 32]);
     Feed::new(Arc::new(Identity { user: UserId(2), name: "bob".into(), claim, token }), acks)
 }
