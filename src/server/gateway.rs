@@ -9,7 +9,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::debug;
 
@@ -19,6 +19,7 @@ use super::lobby::Lobby;
 use super::pace::PaceLimits;
 use super::peer::{Peer, conn_id};
 use super::pools::Pools;
+use crate::moment::Moment;
 use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io, Table};
 use crate::protocol::{Errno, Refusal, reply};
 use crate::serial::{FREE_BITS, Serial};
@@ -41,6 +42,8 @@ pub(super) struct Gateway {
     pub(super) pace: PaceLimits,
     pub(super) lobby: Lobby,
     stopping: bool,
+    /// When this turn began.
+    pub(super) turn: Moment,
     /// Where answers are written before they are sent.
     text: Vec<u8>,
     pub(super) last_push: LastPush,
@@ -98,6 +101,7 @@ impl Gateway {
             pace,
             lobby: Lobby::new(max_anonymous),
             stopping: false,
+            turn: Instant::now().into(),
             text: Vec::new(),
             last_push: LastPush::default(),
         }
@@ -154,6 +158,7 @@ impl Handler for Gateway {
 
     fn on_turn_begin(&mut self, io: &mut Io<'_>) {
         here::begin_turn(io.now());
+        self.turn = io.now().into();
     }
 
     fn on_open(&mut self, io: &mut Io<'_>, conn: ConnId, peer: SocketAddr) {

@@ -49,7 +49,7 @@ impl Gateway {
             peer.put_session(session);
             return self.refuse_too_fast(io, conn, payload, too_fast);
         }
-        peer.asked_at = io.now().into();
+        peer.asked_at = self.turn;
         if let Some(entering) = &mut peer.entering {
             entering.former_ended = None;
         }
