@@ -10,7 +10,8 @@ use crate::service::OwnClaim;
 fn new_feed(acks: bool) -> Feed {
     let claim = OwnClaim { epoch: 1, number: 1 };
     let token = TokenHash([0; 32]);
-    Feed::new(Arc::new(Identity { user: UserId(2), name: "bob".into(), claim, token }), acks)
+    let (user, quoted_name) = (UserId(2), "\"bob\"".into());
+    Feed::new(Arc::new(Identity { user, quoted_name, claim, token }), acks)
 }
 
 /// Of a client that does not confirm.

@@ -44,8 +44,10 @@ impl Service {
         let takeover = login.takeover || presented.is_some();
         let (claim, replaced) = self.claim(user, takeover)?;
         let token = Token::random();
-        let identity = Arc::new(Identity { user, name, claim, token: token.hash() });
-        let granted = Granted { identity, token, presented, acks: login.ack, seq: context.seq };
+        let quoted_name = reply::quoted(&name);
+        let identity = Arc::new(Identity { user, quoted_name, claim, token: token.hash() });
+        let (acks, seq) = (login.ack, context.seq);
+        let granted = Granted { identity, name, token, presented, acks, seq };
         let identity = &granted.identity;
         let number = identity.claim.number;
         let own = self.settings.server_id.clone();
@@ -299,7 +301,7 @@ impl LoginAnswer<'_> {
     fn fields<'a>(&'a self, messages: &'a [String]) -> LoginFields<'a> {
         LoginFields {
             id: self.granted.identity.user,
-            name: &self.granted.identity.name,
+            name: &self.granted.name,
             friends: self.friends,
             groups: self.groups,
             offlinemsg: messages,

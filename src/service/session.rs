@@ -57,8 +57,8 @@ pub struct Session {
 pub struct Identity {
     /// The user's number.
     pub user: UserId,
-    /// The user's name, put on every message sent.
-    pub name: Box<str>,
+    /// The user's name as a JSON string, put on every message sent.
+    pub quoted_name: Box<str>,
     /// What holds the user's login.
     pub claim: OwnClaim,
     /// The token that this login made.
