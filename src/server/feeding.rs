@@ -11,7 +11,7 @@ use super::peer::{LogOut, Peer, conn_id, session_id};
 use super::pools::Job;
 use crate::model::{OfflinePage, StoreError};
 use crate::net::{CloseReason, ConnId, Io};
-use crate::service::{End, Feed, GoLive, Lane, LoginId, MessageCopy, Post, Way};
+use crate::service::{Body, End, Feed, GoLive, Lane, LoginId, MessageCopy, Post, Way};
 
 impl Gateway {
     /// The feed of this very login, while it may be pushed to.
@@ -35,8 +35,11 @@ impl Gateway {
             return self.service.not_pushed(copy, way);
         };
         let end = match is_bare {
-            true => self.last_push.send(io, conn, &copy.message.body),
-            false => io.send_shared(conn, &copy.message.body),
+            true => self.last_push.send(io, conn, &copy.message),
+            false => match &copy.message.body {
+                Body::Short(text) => io.send(conn, text),
+                Body::Long(text) => io.send_shared(conn, text),
+            },
         };
         let Some(end) = end else {
             // What was pushed before it goes to the table before it.

@@ -254,7 +254,7 @@ impl Gateway {
         match post {
             Post::Done { session, effects } => self.done(io, session, effects),
             Post::Deliver { session, copy, way } => self.deliver(io, conn_id(session), copy, way),
-            Post::Settled { session, answer } => self.settled(io, conn_id(session), &answer),
+            Post::Settled { session, answer } => self.settled(io, conn_id(session), answer),
             Post::Nudged { login } => self.nudged(io, login),
             Post::Page { login, nudges, page } => self.page(io, login, nudges, page),
             Post::Deleted { login } => self.deleted(io, login),
@@ -267,13 +267,16 @@ impl Gateway {
     }
 
     /// A message of this connection is settled.
-    fn settled(&mut self, io: &mut Io<'_>, conn: ConnId, answer: &Answer) {
+    fn settled(&mut self, io: &mut Io<'_>, conn: ConnId, answer: Answer) {
         let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         peer.awaiting -= 1;
         let (is_anonymous, may_end) = (peer.feed.is_none(), peer.half_closed || self.stopping);
         let is_bare = peer.is_bare();
         self.text.clear();
         answer.write(&mut self.text);
+        if let Answer::Done { message, .. } = answer {
+            message.put_by();
+        }
         if is_bare {
             bare::reply(io, conn, &self.text);
         } else if io.send(conn, &self.text).is_none() {

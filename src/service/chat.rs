@@ -143,7 +143,7 @@ impl Service {
                 ),
             ));
         }
-        self.memory.message(sender, mid, text.into()).ok_or_else(|| {
+        self.memory.message(sender, mid, text).ok_or_else(|| {
             Refusal::new(
                 Errno::SlowDown,
                 "the server has too many messages under way: send it again in a moment with the \

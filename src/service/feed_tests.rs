@@ -40,7 +40,7 @@ fn deleted_rows(feed: &mut Feed) -> Vec<i64> {
 }
 
 fn copy(mid: &str) -> MessageCopy {
-    let message = MessageMemory::new().message(UserId(1), mid, Arc::from([])).unwrap();
+    let message = MessageMemory::new().message(UserId(1), mid, b"").unwrap();
     MessageCopy { to: UserId(2), message, origin: Origin::Nobody }
 }
 

@@ -60,7 +60,7 @@ use log::{debug, warn};
 pub use account::End;
 pub use effects::{Change, Effects, Granted, LoggedIn};
 pub use feed::{Ended, Feed};
-pub use message::{Message, MessageCopy, MessageMemory, Origin};
+pub use message::{Body, Message, MessageCopy, MessageMemory, Origin};
 pub use registry::Registry;
 pub use router::{Handled, Lane, Place};
 pub use session::{Answer, Identity, LoginId, Mailbox, OwnClaim, Post, Session, SessionId, Way};

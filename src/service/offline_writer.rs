@@ -40,7 +40,7 @@ impl Part {
                 to: copy.to,
                 sender: copy.message.sender,
                 mid: copy.message.mid.to_shared(),
-                message: copy.message.body.clone(),
+                message: copy.message.body.to_shared(),
             }],
             Part::Deletion(deletion) => deletion.ops.clone(),
         }
