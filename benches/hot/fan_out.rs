@@ -32,8 +32,8 @@ fn registry() -> Registry {
 }
 
 fn message() -> Arc<Message> {
-    let body: Arc<[u8]> = vec![b'x'; 150].into();
-    MessageMemory::new().message(UserId(ONLINE), "91d2c7aa53f04e18", body).unwrap()
+    let body = [b'x'; 150];
+    MessageMemory::new().message(UserId(ONLINE), "91d2c7aa53f04e18", &body).unwrap()
 }
 
 /// A message to a group of 500 who are live here: the way of each copy is

@@ -1,7 +1,7 @@
 //! What is written for every message: its push, and its sender's answer.
 
 use cluster_chat::model::{GroupId, UserId};
-use cluster_chat::protocol::push::{Target, push};
+use cluster_chat::protocol::push::{Push, Target};
 use cluster_chat::protocol::reply::write_one_chat_done;
 use divan::{Bencher, black_box};
 
@@ -10,7 +10,9 @@ const MID: &str = "91d2c7aa53f04e18b6d2c7aa53f04e18";
 fn measure_push(bencher: Bencher<'_, '_>, target: Target, msg: &str) {
     let mid = format!("\"{MID}\"");
     let time = "\"2026-11-21T12:00:00Z\"";
-    bencher.bench(|| push(target, UserId(1), "alice", black_box(msg), time, &mid));
+    let (sender, name, mid) = (UserId(1), "\"alice\"", mid.as_str());
+    let push = |msg| Push { target, sender, name, msg, time, mid };
+    bencher.bench(|| push(black_box(msg)).with_text(<[u8]>::len));
 }
 
 /// The push of a message of 150 bytes.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::CloseReason;
 use super::buffer_pool::BufferPool;
 use super::codec::{Codec, CodecError, Decoded, Dialect, for_first_byte};
 use super::config::ReactorConfig;
@@ -23,7 +24,6 @@ use super::kept_inputs::Filed;
 use super::outbound::Outbound;
 use super::pacing::Pacing;
 use super::table::Table;
-use super::{CloseReason, ConnId};
 use crate::address::Address;
 use crate::moment::Moment;
 use crate::serial::Serial;
@@ -31,9 +31,13 @@ use crate::serial::Serial;
 /// The connections of one reactor.
 pub(super) type Connections = Table<Connection>;
 
+/// A server has many that do nothing: what one needs only while bytes wait is
+/// with those. (Unoptimised, mio keeps something in each socket.)
+#[cfg(not(debug_assertions))]
+const _: () = assert!(Connections::entry_bytes() <= 168);
+
 /// One peer.
 pub(super) struct Connection {
-    pub id: ConnId,
     pub stream: TcpStream,
     /// The client, by its proxy's word if that is trusted.
     pub peer: Address,
@@ -58,9 +62,6 @@ pub(super) struct Connection {
     pub counted: usize,
     /// Bytes that the socket has taken since the connection was opened.
     pub accepted: u64,
-    /// Where a frame ends that alone is over the outbound limit: nothing up to
-    /// there counts against it.
-    oversized_until: u64,
     /// The socket may hold bytes, or an end, or an error.
     pub readable: bool,
     /// `inbound` may hold whole frames.
@@ -85,8 +86,6 @@ pub(super) struct Connection {
     idle_timeout: Option<NonZeroU32>,
     /// When the last byte came, or when the connection was last resumed.
     pub quiet_since: Moment,
-    /// Since when bytes wait and the socket has taken nothing.
-    pub stalled_since: Option<Moment>,
     /// When the peer's end was read.
     pub eof_at: Option<Moment>,
 }
@@ -124,14 +123,12 @@ pub(super) enum ReadOutcome {
 
 impl Connection {
     pub(super) fn new(
-        id: ConnId,
         stream: TcpStream,
         peer: SocketAddr,
         config: &ReactorConfig,
         now: Instant,
     ) -> Self {
         Self {
-            id,
             stream,
             peer: peer.into(),
             by_proxy: false,
@@ -145,7 +142,6 @@ impl Connection {
             frame_since: None,
             counted: 0,
             accepted: 0,
-            oversized_until: 0,
             readable: false,
             undecoded: false,
             paused: false,
@@ -158,7 +154,6 @@ impl Connection {
             armed: None,
             idle_timeout: millis(config.idle_timeout),
             quiet_since: now.into(),
-            stalled_since: None,
             eof_at: None,
         }
     }
@@ -166,15 +161,9 @@ impl Connection {
     /// A frame that ends at `end` was queued: one that alone is over the limit
     /// may wait, if it is the only such one.
     pub(super) fn allow_oversized(&mut self, frame_bytes: usize, end: u64, limit: usize) {
-        if frame_bytes > limit && self.oversized_until <= self.accepted {
-            self.oversized_until = end;
+        if frame_bytes > limit {
+            self.outbound.exempt((end - self.accepted) as usize);
         }
-    }
-
-    /// Bytes that wait for the peer and count against the limit.
-    pub(super) fn counted_bytes(&self) -> usize {
-        let exempt = self.oversized_until.saturating_sub(self.accepted);
-        self.outbound.len().saturating_sub(usize::try_from(exempt).unwrap_or(usize::MAX))
     }
 
     /// Counts what its buffers hold now. By how much that has changed.
@@ -268,6 +257,7 @@ impl Connection {
     /// The socket failed.
     pub(super) fn write(
         &mut self,
+        serial: Serial,
         registry: &Registry,
         pool: &mut BufferPool,
         now: Instant,
@@ -279,18 +269,14 @@ impl Connection {
         self.accepted += written.bytes as u64;
         self.untold |= written.bytes > 0;
         self.blocked = written.blocked;
-        if !written.blocked {
-            self.stalled_since = None;
-        } else if written.bytes > 0 || self.stalled_since.is_none() {
-            self.stalled_since = Some(now.into());
-        }
+        self.outbound.watch_stall(&written, now.into());
         if self.write_interest != written.blocked {
             let interest = if written.blocked {
                 Interest::READABLE | Interest::WRITABLE
             } else {
                 Interest::READABLE
             };
-            registry.reregister(&mut self.stream, token(self.id.serial), interest)?;
+            registry.reregister(&mut self.stream, token(serial), interest)?;
             self.write_interest = written.blocked;
         }
         Ok(())

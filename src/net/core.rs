@@ -120,6 +120,17 @@ impl Core {
         [self.timers.next(), self.alarms.next(), self.shutdown_at].into_iter().flatten().min()
     }
 
+    /// The name of one of its connections.
+    pub(super) fn id(&self, serial: Serial) -> ConnId {
+        ConnId { reactor: self.index, serial }
+    }
+
+    /// The names of the connections that `wanted` says, in no order.
+    pub(super) fn ids_of(&self, wanted: impl Fn(&Connection) -> bool) -> Vec<ConnId> {
+        let all = self.connections.iter().filter(|(_, conn)| wanted(conn));
+        all.map(|(serial, _)| self.id(serial)).collect()
+    }
+
     /// The connection, unless it is gone or going.
     pub(super) fn get(&mut self, id: ConnId) -> Option<&mut Connection> {
         if id.reactor != self.index {
@@ -160,7 +171,7 @@ impl Core {
             match conn.stream.take_error() {
                 Ok(None) => {}
                 Ok(Some(e)) | Err(e) => {
-                    let id = conn.id;
+                    let id = self.id(serial);
                     self.close(id, CloseReason::Socket(e.to_string()));
                 }
             }
@@ -212,7 +223,7 @@ impl Core {
         let codec = conn.codec.as_ref()?;
         if let Some(pacing) = &conn.pacing
             && (pacing.is_full() && !is_answer
-                || conn.counted_bytes() + payload.bytes().len() >= limit)
+                || conn.outbound.counted_len() + payload.bytes().len() >= limit)
         {
             return None;
         }
@@ -235,13 +246,13 @@ impl Core {
             self.dirty.push(id.serial);
         }
         let early = conn.outbound.len() >= EARLY_FLUSH_BYTES && !conn.blocked;
-        let mut queued = conn.counted_bytes();
+        let mut queued = conn.outbound.counted_len();
         if early || queued > limit {
-            if let Err(e) = conn.write(self.poll.registry(), &mut self.pool, self.now) {
+            if let Err(e) = conn.write(id.serial, self.poll.registry(), &mut self.pool, self.now) {
                 self.close(id, CloseReason::Socket(e.to_string()));
                 return None;
             }
-            queued = conn.counted_bytes();
+            queued = conn.outbound.counted_len();
         }
         let change = conn.count();
         self.count_change(change);
@@ -249,7 +260,7 @@ impl Core {
             // As much is free again: a login's answer comes whole all the same.
             let conn = self.get(id)?;
             conn.allow_oversized(frame_bytes, end, limit);
-            queued = conn.counted_bytes();
+            queued = conn.outbound.counted_len();
         }
         if queued > limit {
             self.close(id, CloseReason::SlowReader { queued, limit });
@@ -315,13 +326,13 @@ impl Core {
     /// Writes what waits for a dirty connection. Says how far the socket has
     /// come if the handler does not know yet.
     pub(super) fn flush(&mut self, serial: Serial) -> Option<(ConnId, u64)> {
+        let id = self.id(serial);
         let conn = self.connections.get_mut(serial)?;
         conn.dirty = false;
-        let id = conn.id;
         if !conn.is_closing() {
             let failed = match conn.blocked {
                 true => None,
-                false => conn.write(self.poll.registry(), &mut self.pool, self.now).err(),
+                false => conn.write(serial, self.poll.registry(), &mut self.pool, self.now).err(),
             };
             let drained = conn.outbound.is_empty();
             match failed {
@@ -339,16 +350,17 @@ impl Core {
     /// Frees a closed connection and says why it ended, if the handler knows
     /// of it.
     pub(super) fn remove(&mut self, serial: Serial) -> Option<(ConnId, CloseReason)> {
+        let id = self.id(serial);
         let mut conn = self.connections.remove(serial)?;
         self.serials.give_back(serial);
         conn.release(&mut self.pool);
         self.uncount_buffers(conn.counted);
         self.kept_inputs.refile(serial, conn.filed.as_deref().copied(), None);
         if let Err(e) = self.poll.registry().deregister(&mut conn.stream) {
-            warn!(target: "reactor", "conn={} cannot be unwatched: err={e}", conn.id);
+            warn!(target: "reactor", "conn={id} cannot be unwatched: err={e}");
         }
         let Phase::Closing(reason) = conn.phase else { return None };
-        let (id, peer) = (conn.id, conn.peer);
+        let peer = conn.peer;
         let told = match *reason {
             CloseReason::ProxyHeader(_) => self.telling.missing_headers.take(self.now),
             CloseReason::SlowReader { .. }

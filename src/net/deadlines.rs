@@ -46,7 +46,7 @@ impl Core {
                 continue;
             }
             conn.armed = None;
-            let id = conn.id;
+            let id = ConnId { reactor: self.index, serial };
             if conn.pace_due().is_some_and(|at| at <= self.now) {
                 // Written at the end of the turn, and armed again there.
                 conn.dirty = true;
@@ -65,8 +65,7 @@ impl Core {
     /// Closes what is left at the shutdown's deadline.
     pub(super) fn expire_shutdown(&mut self) {
         if self.shutdown_at.is_some_and(|at| at <= self.now) {
-            let ids: Vec<ConnId> = self.connections.values().map(|c| c.id).collect();
-            for id in ids {
+            for id in self.ids_of(|_| true) {
                 self.close_finished(id, CloseReason::Shutdown);
             }
         }
@@ -101,7 +100,7 @@ impl Connection {
             _ => None,
         };
         let unfinished = self.frame_deadline(config.frame_timeout, now);
-        let stalled = self.stalled_since.map(Instant::from).map(|since| {
+        let stalled = self.outbound.stalled_since().map(Instant::from).map(|since| {
             let timeout = config.write_timeout;
             (since + timeout, Some(CloseReason::WriteStalled(timeout)))
         });

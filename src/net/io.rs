@@ -137,14 +137,13 @@ impl<'a> Io<'a> {
     /// that finish are among them.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnId> {
-        let known = self.core.connections.values().filter(|c| c.told_open && !c.is_closing());
-        known.map(|c| c.id).collect()
+        self.core.ids_of(|c| c.told_open && !c.is_closing())
     }
 
     /// The connection with this count, whether the handler was told of it or not.
     #[cfg(test)]
     pub(super) fn nth(&self, count: u64) -> Option<ConnId> {
-        self.core.connections.values().map(|c| c.id).find(|id| id.serial.count() == count)
+        self.core.ids_of(|_| true).into_iter().find(|id| id.serial.count() == count)
     }
 
     /// Alarms in the heap, stale ones among them.

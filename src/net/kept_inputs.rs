@@ -133,7 +133,7 @@ impl Core {
     fn give_up(&mut self, serial: Serial) -> usize {
         let (allowance, _) = self.allowance();
         let Some(conn) = self.connections.get_mut(serial) else { return 0 };
-        let (id, held) = (conn.id, conn.inbound.held_bytes());
+        let (id, held) = (ConnId { reactor: self.index, serial }, conn.inbound.held_bytes());
         conn.release(&mut self.pool);
         // Or the pool would have it now.
         self.pool.clear();

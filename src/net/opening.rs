@@ -53,7 +53,7 @@ impl Core {
             self.serials.give_back(serial);
             return None;
         }
-        let mut connection = Connection::new(id, stream, peer, &self.config, self.now);
+        let mut connection = Connection::new(stream, peer, &self.config, self.now);
         let trusted = self.config.trusted_proxies.as_ref();
         let of_proxy = trusted.is_some_and(|trusted| trusted.contains(peer.ip()));
         if of_proxy {
@@ -105,8 +105,7 @@ impl Core {
 
     /// At a shutdown: the handler cannot finish what it does not know.
     pub(super) fn close_all_unintroduced(&mut self) {
-        let waiting = self.connections.values().filter(|conn| conn.awaits_header());
-        for id in waiting.map(|conn| conn.id).collect::<Vec<_>>() {
+        for id in self.ids_of(Connection::awaits_header) {
             self.close(id, CloseReason::Shutdown);
         }
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::buffer_pool::BufferPool;
 use super::codec::{Codec, CodecError};
+use crate::moment::Moment;
 
 /// A chunk is not appended to beyond this, so that a queue that grows is not
 /// copied again and again.
@@ -52,8 +53,13 @@ pub(super) struct Queue {
     start: usize,
     /// Bytes that wait.
     len: usize,
+    /// Bytes at the front that count against no limit: up to the end of a
+    /// frame that alone is over it.
+    exempt: usize,
     /// Memory of all chunks.
     chunk_bytes: usize,
+    /// Since when the socket has taken nothing.
+    stalled_since: Option<Moment>,
 }
 
 enum Chunk {
@@ -77,6 +83,36 @@ impl Outbound {
 
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Those of them that count against the limit.
+    pub(super) fn counted_len(&self) -> usize {
+        self.0.as_ref().map_or(0, |queue| queue.len.saturating_sub(queue.exempt))
+    }
+
+    /// Lets the first so many bytes wait without counting, unless others do.
+    pub(super) fn exempt(&mut self, bytes: usize) {
+        if let Some(queue) = &mut self.0
+            && queue.exempt == 0
+        {
+            queue.exempt = bytes;
+        }
+    }
+
+    /// Since when bytes wait and the socket has taken nothing.
+    pub(super) fn stalled_since(&self) -> Option<Moment> {
+        self.0.as_ref()?.stalled_since
+    }
+
+    /// A write has come to this: from now on the socket has taken nothing, if
+    /// it takes no more.
+    pub(super) fn watch_stall(&mut self, written: &Written, now: Moment) {
+        let Some(queue) = &mut self.0 else { return };
+        if !written.blocked {
+            queue.stalled_since = None;
+        } else if written.bytes > 0 || queue.stalled_since.is_none() {
+            queue.stalled_since = Some(now);
+        }
     }
 
     /// Queues one frame and says how many bytes it has, all told.
@@ -248,6 +284,7 @@ impl Queue {
 
     fn consume(&mut self, written: usize, pool: &mut BufferPool) {
         self.len -= written;
+        self.exempt = self.exempt.saturating_sub(written);
         self.start += written;
         while let Some(chunk) = self.chunks.front()
             && self.start >= chunk.bytes().len()
@@ -298,7 +335,8 @@ impl Queue {
         for chunk in self.chunks.drain(..) {
             chunk.release(pool);
         }
-        (self.start, self.len, self.chunk_bytes) = (0, 0, 0);
+        let chunks = std::mem::take(&mut self.chunks);
+        *self = Queue { chunks, ..Queue::default() };
     }
 
     /// How many chunks fit without more memory.

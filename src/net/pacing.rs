@@ -103,7 +103,7 @@ impl Connection {
         {
             let socket = socket2::SockRef::from(&self.stream);
             if let Err(e) = socket.set_tcp_user_timeout(Some(UNCONFIRMED_FOR)) {
-                log::debug!(target: "reactor", "conn={} socket option not set: err={e}", self.id);
+                log::debug!(target: "reactor", "peer={} socket option not set: err={e}", self.peer);
             }
         }
     }

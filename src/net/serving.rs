@@ -44,9 +44,9 @@ impl<H: Handler> Reactor<H> {
         if let Some(conn) = self.core.connections.get_mut(serial) {
             conn.in_run_queue = false;
         }
+        let id = self.core.id(serial);
         loop {
             let Some(conn) = self.core.connections.get_mut(serial) else { return };
-            let id = conn.id;
             if let Phase::Lingering(_) = conn.phase {
                 return self.core.discard(id, &mut self.scratch);
             }

@@ -6,8 +6,14 @@ use crate::serial::Serial;
 
 /// Things by serial.
 pub struct Table<T> {
-    places: Vec<Option<(Serial, Box<T>)>>,
+    places: Vec<Option<Box<Entry<T>>>>,
     len: usize,
+}
+
+/// Boxed with its serial: a place is a pointer, taken or not.
+struct Entry<T> {
+    serial: Serial,
+    value: T,
 }
 
 impl<T> Default for Table<T> {
@@ -20,7 +26,7 @@ impl<T> Table<T> {
     /// What belongs to this connection.
     pub fn get(&self, serial: Serial) -> Option<&T> {
         match self.places.get(serial.place()) {
-            Some(Some((at, value))) if *at == serial => Some(value),
+            Some(Some(entry)) if entry.serial == serial => Some(&entry.value),
             _ => None,
         }
     }
@@ -28,7 +34,7 @@ impl<T> Table<T> {
     /// The same, to be changed.
     pub fn get_mut(&mut self, serial: Serial) -> Option<&mut T> {
         match self.places.get_mut(serial.place()) {
-            Some(Some((at, value))) if *at == serial => Some(value),
+            Some(Some(entry)) if entry.serial == serial => Some(&mut entry.value),
             _ => None,
         }
     }
@@ -40,7 +46,7 @@ impl<T> Table<T> {
         if place >= self.places.len() {
             self.places.resize_with(place + 1, || None);
         }
-        let former = self.places[place].replace((serial, Box::new(value)));
+        let former = self.places[place].replace(Box::new(Entry { serial, value }));
         debug_assert!(former.is_none(), "a place is given out once at a time");
         self.len += usize::from(former.is_none());
     }
@@ -48,9 +54,9 @@ impl<T> Table<T> {
     /// Takes out what belongs to this connection.
     pub fn remove(&mut self, serial: Serial) -> Option<T> {
         let place = self.places.get_mut(serial.place())?;
-        let (_, value) = place.take_if(|(at, _)| *at == serial)?;
+        let entry = place.take_if(|entry| entry.serial == serial)?;
         self.len -= 1;
-        Some(*value)
+        Some(entry.value)
     }
 
     /// How many there are.
@@ -64,13 +70,18 @@ impl<T> Table<T> {
     }
 
     /// All of them, in no order.
-    pub fn values(&self) -> impl Iterator<Item = &T> {
-        self.places.iter().flatten().map(|(_, value)| &**value)
+    pub fn iter(&self) -> impl Iterator<Item = (Serial, &T)> {
+        self.places.iter().flatten().map(|entry| (entry.serial, &entry.value))
     }
 
     /// All serials, in no order.
     pub fn serials(&self) -> impl Iterator<Item = Serial> {
-        self.places.iter().flatten().map(|(serial, _)| *serial)
+        self.iter().map(|(serial, _)| serial)
+    }
+
+    /// Memory that each of them takes in a box of its own.
+    pub const fn entry_bytes() -> usize {
+        size_of::<Entry<T>>()
     }
 }
 

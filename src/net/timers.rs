@@ -11,27 +11,25 @@ use std::time::Instant;
 
 use crate::moment::Moment;
 
-/// Keys by the time at which they are due; of equal times the first one set
-/// comes first.
+/// Keys by the time at which they are due; those of equal times in no order,
+/// as each connection has two entries here and a number to tell which came
+/// first would make them half as large again.
 pub(super) struct Timers<K> {
     heap: BinaryHeap<Entry<K>>,
-    next_sequence: u64,
 }
 
 struct Entry<K> {
     at: Moment,
-    sequence: u64,
     key: K,
 }
 
 impl<K> Timers<K> {
     pub(super) fn new() -> Self {
-        Self { heap: BinaryHeap::new(), next_sequence: 0 }
+        Self { heap: BinaryHeap::new() }
     }
 
     pub(super) fn push(&mut self, at: Instant, key: K) {
-        self.heap.push(Entry { at: at.into(), sequence: self.next_sequence, key });
-        self.next_sequence += 1;
+        self.heap.push(Entry { at: at.into(), key });
     }
 
     /// The earliest entry that is due, with the time it was set for.
@@ -60,7 +58,7 @@ impl<K> Timers<K> {
 // `BinaryHeap` gives the greatest first: the earliest is the greatest here.
 impl<K> Ord for Entry<K> {
     fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.sequence).cmp(&(self.at, self.sequence))
+        other.at.cmp(&self.at)
     }
 }
 

@@ -6,23 +6,17 @@
 /// plain object, or no JSON at all.
 pub(super) fn read<'a>(text: &'a str, mut field: impl FnMut(&'a str, &'a str)) -> Option<()> {
     let mut scan = Scan { text, at: 0 };
-    scan.space();
-    scan.take(b'{')?;
-    scan.space();
-    if scan.take(b'}').is_none() {
+    scan.token(b'{')?;
+    if scan.token(b'}').is_none() {
         loop {
             let key = scan.string()?;
-            scan.space();
-            scan.take(b':')?;
-            scan.space();
+            scan.token(b':')?;
             let value = scan.value()?;
             field(&key[1..key.len() - 1], value);
-            scan.space();
-            if scan.take(b',').is_none() {
-                scan.take(b'}')?;
+            if scan.token(b',').is_none() {
+                scan.token(b'}')?;
                 break;
             }
-            scan.space();
         }
     }
     scan.space();
@@ -60,10 +54,10 @@ const HIGHS: u64 = ONES << 7;
 /// such byte marks may be wrong.
 fn special_bytes(word: [u8; WORD_BYTES]) -> u64 {
     let word = u64::from_le_bytes(word);
-    // Of a byte below n the highest bit is set by the subtraction alone.
-    let below = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n)) & !word;
+    // Of an ASCII byte below n the highest bit is set by the subtraction alone.
+    let below = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n));
     let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, b' ') | is(b'"') | is(b'\\')) & HIGHS
+    (below(word, b' ') | is(b'"') | is(b'\\')) & !word & HIGHS
 }
 
 fn first_byte(marks: u64) -> usize {
@@ -88,25 +82,34 @@ impl<'a> Scan<'a> {
         found.then_some(())
     }
 
+    /// Takes a byte with the white space before it, of which there mostly is
+    /// none.
+    fn token(&mut self, byte: u8) -> Option<()> {
+        if self.next()? != byte {
+            self.space();
+        }
+        self.take(byte)
+    }
+
     fn space(&mut self) {
-        while let Some(byte) = self.next()
-            && byte <= b' '
-            && matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-        {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.next() {
             self.at += 1;
         }
     }
 
     /// A string without escapes, with its quotes.
     fn string(&mut self) -> Option<&'a str> {
-        let start = self.at;
-        self.take(b'"')?;
+        self.token(b'"')?;
+        let start = self.at - 1;
         self.at += plain_bytes(&self.text.as_bytes()[self.at..]);
         self.take(b'"')?;
         self.text.get(start..self.at)
     }
 
     fn value(&mut self) -> Option<&'a str> {
+        if self.next()? <= b' ' {
+            self.space();
+        }
         match self.next()? {
             b'"' => self.string(),
             b'-' | b'0'..=b'9' => self.integer(),

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::msgid::{GROUP_CHAT_PUSH, ONE_CHAT_PUSH};
-use super::reply::{json_string, number};
+use super::reply::{number, quoted};
 use crate::model::{GroupId, UserId};
 
 thread_local! {
@@ -25,10 +25,60 @@ pub enum Target {
     Group(GroupId),
 }
 
-/// Builds the JSON text of a push.
-///
-/// `msg`, `time` and `mid` are JSON strings, quotes included, already checked;
-/// the sender's `name` is plain text.
+/// What a push says. Its texts are JSON strings, quotes included, already
+/// checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Push<'a> {
+    /// Where it goes.
+    pub target: Target,
+    /// Who wrote.
+    pub sender: UserId,
+    /// The sender's name.
+    pub name: &'a str,
+    /// What was written.
+    pub msg: &'a str,
+    /// When.
+    pub time: &'a str,
+    /// The sender's own id of it.
+    pub mid: &'a str,
+}
+
+impl Push<'_> {
+    /// Builds its JSON text, for `then` to keep.
+    pub fn with_text<R>(&self, then: impl FnOnce(&[u8]) -> R) -> R {
+        SCRATCH.with_borrow_mut(|out| {
+            out.clear();
+            self.write(out);
+            let kept = then(out);
+            out.shrink_to(MOST_SCRATCH_BYTES);
+            kept
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let (msgid, key, to) = match self.target {
+            Target::User(user) => (ONE_CHAT_PUSH, &br#","to":"#[..], user.0),
+            Target::Group(group) => (GROUP_CHAT_PUSH, &br#","groupid":"#[..], group.0),
+        };
+        out.extend_from_slice(br#"{"msgid":"#);
+        number(out, msgid);
+        out.extend_from_slice(br#","id":"#);
+        number(out, self.sender.0);
+        out.extend_from_slice(br#","name":"#);
+        out.extend_from_slice(self.name.as_bytes());
+        out.extend_from_slice(key);
+        number(out, to);
+        out.extend_from_slice(br#","msg":"#);
+        out.extend_from_slice(self.msg.as_bytes());
+        out.extend_from_slice(br#","time":"#);
+        out.extend_from_slice(self.time.as_bytes());
+        out.extend_from_slice(br#","mid":"#);
+        out.extend_from_slice(self.mid.as_bytes());
+        out.push(b'}');
+    }
+}
+
+/// The JSON text of a push from somebody whose `name` is plain text.
 pub fn push(
     target: Target,
     sender: UserId,
@@ -37,31 +87,7 @@ pub fn push(
     time: &str,
     mid: &str,
 ) -> Arc<[u8]> {
-    let (msgid, key, to) = match target {
-        Target::User(user) => (ONE_CHAT_PUSH, &br#","to":"#[..], user.0),
-        Target::Group(group) => (GROUP_CHAT_PUSH, &br#","groupid":"#[..], group.0),
-    };
-    SCRATCH.with_borrow_mut(|out| {
-        out.clear();
-        out.extend_from_slice(br#"{"msgid":"#);
-        number(out, msgid);
-        out.extend_from_slice(br#","id":"#);
-        number(out, sender.0);
-        out.extend_from_slice(br#","name":"#);
-        json_string(out, name);
-        out.extend_from_slice(key);
-        number(out, to);
-        out.extend_from_slice(br#","msg":"#);
-        out.extend_from_slice(msg.as_bytes());
-        out.extend_from_slice(br#","time":"#);
-        out.extend_from_slice(time.as_bytes());
-        out.extend_from_slice(br#","mid":"#);
-        out.extend_from_slice(mid.as_bytes());
-        out.push(b'}');
-        let push = Arc::from(&out[..]);
-        out.shrink_to(MOST_SCRATCH_BYTES);
-        push
-    })
+    Push { target, sender, name: &quoted(name), msg, time, mid }.with_text(|text| text.into())
 }
 
 #[cfg(test)]

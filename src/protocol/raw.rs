@@ -138,13 +138,13 @@ impl<'a> RawRequest<'a> {
 
     /// The `seq` to echo. Errors: it is no unsigned 64-bit integer.
     pub fn seq(&self) -> Result<Option<u64>, Refusal> {
-        self.seq
-            .map(|raw| {
-                raw.parse::<u64>().map_err(|_| {
-                    Refusal::malformed("seq must be an integer from 0 to 18446744073709551615")
-                })
-            })
-            .transpose()
+        let Some(raw) = self.seq else { return Ok(None) };
+        match short_number(raw).or_else(|| raw.parse().ok()) {
+            Some(seq) => Ok(Some(seq)),
+            None => {
+                Err(Refusal::malformed("seq must be an integer from 0 to 18446744073709551615"))
+            }
+        }
     }
 
     /// Reads a text field. Errors: missing, no string, a lone surrogate.
@@ -198,7 +198,24 @@ fn required<'a>(field: &str, raw: Option<&'a str>) -> Result<&'a str, Refusal> {
     raw.ok_or_else(|| Refusal::malformed(format!("{field} is missing")))
 }
 
+/// The most digits that are a number of 63 bits, whichever they are.
+const SHORT_DIGITS: usize = 18;
+
+/// The number that a text of so few digits is: nearly every one is that.
+fn short_number(text: &str) -> Option<u64> {
+    if !(1..=SHORT_DIGITS).contains(&text.len()) {
+        return None;
+    }
+    text.bytes().try_fold(0, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| number * 10 + u64::from(digit))
+    })
+}
+
 fn integer(text: &str) -> Option<Integer> {
+    if let Some(number) = short_number(text) {
+        return Some(Integer::Small(number as i64));
+    }
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -266,6 +283,16 @@ mod tests {
 
     #[test]
     fn only_integers_are_integers() {
+        for (text, number) in [
+            ("0", 0),
+            ("-7", -7),
+            ("999999999999999999", 999_999_999_999_999_999),
+            ("1000000000000000000", 1_000_000_000_000_000_000),
+            ("9223372036854775807", i64::MAX),
+        ] {
+            let found = read(&format!(r#"{{"msgid":{text}}}"#)).msgid();
+            assert_eq!(found, Some(Integer::Small(number)));
+        }
         for text in ["6.0", "6e0", "\"6\"", "true", "[6]"] {
             assert_eq!(read(&format!(r#"{{"msgid":{text}}}"#)).msgid(), None, "{text}");
         }

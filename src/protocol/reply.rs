@@ -233,6 +233,11 @@ pub fn json_string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("a string serialises to memory");
 }
 
+/// A text as a JSON string, quotes included.
+pub fn quoted(text: &str) -> Box<str> {
+    serde_json::to_string(text).expect("a string serialises to memory").into()
+}
+
 fn json<T: Serialize>(value: &T) -> Vec<u8> {
     // The types above hold only strings, numbers and lists of them.
     serde_json::to_vec(value).expect("a reply serialises to memory")

@@ -124,12 +124,11 @@ pub struct Chat<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Checks the fields of a message of this kind.
+    /// Checks the fields of a message of this kind, but for [`RawRequest::seq`].
     ///
     /// # Errors
     /// Errno 4, naming the field.
     pub fn parse(msgid: MsgId, raw: &RawRequest<'a>) -> Result<Request<'a>, Refusal> {
-        raw.seq()?;
         if raw.id.is_some() {
             id("id", raw.id)?;
         }

@@ -10,6 +10,7 @@ use log::{debug, warn};
 use super::peer::{Peer, Speech};
 use crate::net::{ConnId, Io};
 use crate::protocol::bare::{self, Told};
+use crate::service::Message;
 
 impl Peer {
     /// The first frame has come, and with it the connection's dialect.
@@ -54,19 +55,19 @@ fn dropped(io: &Io<'_>, conn: ConnId) -> Option<u64> {
 /// the other.
 #[derive(Default)]
 pub(super) struct LastPush {
-    /// The text as others get it.
-    body: Option<Arc<[u8]>>,
-    /// As those clients get it; `None`: it is no push.
+    /// The message.
+    message: Option<Arc<Message>>,
+    /// Its text as those clients get it; `None`: it is no push.
     text: Option<Arc<[u8]>>,
 }
 
 impl LastPush {
     /// Sends a push that others may be sent, too. Where it ends in the outgoing
     /// stream.
-    pub fn send(&mut self, io: &mut Io<'_>, conn: ConnId, body: &Arc<[u8]>) -> Option<u64> {
-        if self.body.as_ref().is_none_or(|last| !Arc::ptr_eq(last, body)) {
-            self.body = Some(body.clone());
-            self.text = bare::push(body).map(Arc::from);
+    pub fn send(&mut self, io: &mut Io<'_>, conn: ConnId, message: &Arc<Message>) -> Option<u64> {
+        if self.message.as_ref().is_none_or(|last| !Arc::ptr_eq(last, message)) {
+            self.message = Some(message.clone());
+            self.text = bare::push(&message.body).map(Arc::from);
         }
         match &self.text {
             Some(text) => io.send_shared(conn, text),

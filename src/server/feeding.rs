@@ -11,7 +11,7 @@ use super::peer::{LogOut, Peer, conn_id, session_id};
 use super::pools::Job;
 use crate::model::{OfflinePage, StoreError};
 use crate::net::{CloseReason, ConnId, Io};
-use crate::service::{End, Feed, GoLive, Lane, LoginId, MessageCopy, Post, Way};
+use crate::service::{Body, End, Feed, GoLive, Lane, LoginId, MessageCopy, Post, Way};
 
 impl Gateway {
     /// The feed of this very login, while it may be pushed to.
@@ -26,8 +26,7 @@ impl Gateway {
     pub(super) fn deliver(&mut self, io: &mut Io<'_>, conn: ConnId, copy: MessageCopy, way: Way) {
         let user = copy.to;
         let takes = |feed: &Feed| feed.identity.user == user && feed.takes_copies();
-        let peer =
-            self.peers.get_mut(conn.serial).filter(|peer| matches!(peer.log_out, LogOut::No));
+        let peer = self.peers.get_mut(conn.serial).filter(|peer| peer.log_out.is_none());
         let Some((feed, confirm_timer, is_bare)) = peer.and_then(|peer| {
             let is_bare = peer.is_bare();
             let feed = peer.feed.as_mut().filter(|feed| takes(feed))?;
@@ -36,8 +35,11 @@ impl Gateway {
             return self.service.not_pushed(copy, way);
         };
         let end = match is_bare {
-            true => self.last_push.send(io, conn, &copy.message.body),
-            false => io.send_shared(conn, &copy.message.body),
+            true => self.last_push.send(io, conn, &copy.message),
+            false => match &copy.message.body {
+                Body::Short(text) => io.send(conn, text),
+                Body::Long(text) => io.send_shared(conn, text),
+            },
         };
         let Some(end) = end else {
             // What was pushed before it goes to the table before it.
@@ -236,7 +238,7 @@ impl Gateway {
     pub(super) fn log_out(&mut self, io: &mut Io<'_>, conn: ConnId, reply: Vec<u8>) {
         let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         peer.identity = None;
-        peer.log_out = LogOut::Draining(reply);
+        peer.log_out = Some(Box::new(LogOut::Draining(reply)));
         peer.asked_at = io.now().into();
         if let Some(feed) = &mut peer.feed {
             let unconfirmed = feed.go_behind();
@@ -253,14 +255,12 @@ impl Gateway {
         if peer.feed.as_ref().is_some_and(|feed| !feed.may_end()) {
             return;
         }
-        let reply = match &mut peer.log_out {
-            LogOut::Draining(reply) => std::mem::take(reply),
-            LogOut::No | LogOut::Releasing(..) => return,
-        };
+        let Some(LogOut::Draining(reply)) = peer.log_out.as_deref_mut() else { return };
+        let reply = std::mem::take(reply);
         let Some(feed) = peer.feed.take() else { return };
         let session = session_id(conn);
         let login = LoginId { session, claim: feed.identity.claim.number };
-        peer.log_out = LogOut::Releasing(Box::new((login, reply)));
+        peer.log_out = Some(Box::new(LogOut::Releasing(login, reply)));
         let service = self.service.clone();
         let then: Box<dyn FnOnce() + Send> =
             Box::new(move || service.tell(session, Post::LoggedOut { login }));
@@ -273,9 +273,8 @@ impl Gateway {
     pub(super) fn logged_out(&mut self, io: &mut Io<'_>, login: LoginId) {
         let conn = conn_id(login.session);
         let Some(peer) = self.peers.get_mut(conn.serial) else { return };
-        match std::mem::replace(&mut peer.log_out, LogOut::No) {
-            LogOut::Releasing(ended) if ended.0 == login => {
-                let reply = ended.1;
+        match peer.log_out.take().map(|log_out| *log_out) {
+            Some(LogOut::Releasing(ended, reply)) if ended == login => {
                 if peer.is_bare() {
                     bare::reply(io, conn, &reply);
                     // Nobody is logged in any more who need not ping.
@@ -290,7 +289,7 @@ impl Gateway {
                 self.finish_if_answered(io, conn);
             }
             // Answered in time although it was not complete.
-            other => peer.log_out = other,
+            other => peer.log_out = other.map(Box::new),
         }
     }
 
@@ -298,15 +297,15 @@ impl Gateway {
     /// that does not answer is not waited for: the session has ended here, and
     /// its claim is let go as soon as may be.
     pub(super) fn log_out_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
-        match self.peers.get(conn.serial).map(|peer| &peer.log_out) {
+        match self.peers.get(conn.serial).and_then(|peer| peer.log_out.as_deref()) {
             Some(LogOut::Draining(_)) => {
                 io.close(conn, CloseReason::Handler("took nothing while it logged out"));
             }
-            Some(LogOut::Releasing(ended)) => {
-                let login = ended.0;
+            Some(LogOut::Releasing(login, _)) => {
+                let login = *login;
                 self.logged_out(io, login);
             }
-            Some(LogOut::No) | None => {}
+            None => {}
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::debug;
 
@@ -19,6 +19,7 @@ use super::lobby::Lobby;
 use super::pace::PaceLimits;
 use super::peer::{Peer, conn_id};
 use super::pools::Pools;
+use crate::moment::Moment;
 use crate::net::{CloseReason, CodecError, ConnId, Flow, Handler, Io, Table};
 use crate::protocol::{Errno, Refusal, reply};
 use crate::serial::{FREE_BITS, Serial};
@@ -41,6 +42,8 @@ pub(super) struct Gateway {
     pub(super) pace: PaceLimits,
     pub(super) lobby: Lobby,
     pub(super) stopping: bool,
+    /// When this turn began.
+    pub(super) turn: Moment,
     /// Where answers are written before they are sent.
     text: Vec<u8>,
     pub(super) last_push: LastPush,
@@ -98,6 +101,7 @@ impl Gateway {
             pace,
             lobby: Lobby::new(max_anonymous),
             stopping: false,
+            turn: Instant::now().into(),
             text: Vec::new(),
             last_push: LastPush::default(),
         }
@@ -154,6 +158,7 @@ impl Handler for Gateway {
 
     fn on_turn_begin(&mut self, io: &mut Io<'_>) {
         here::begin_turn(io.now());
+        self.turn = io.now().into();
     }
 
     fn on_open(&mut self, io: &mut Io<'_>, conn: ConnId, peer: SocketAddr) {
@@ -249,7 +254,7 @@ impl Gateway {
         match post {
             Post::Done { session, effects } => self.done(io, session, effects),
             Post::Deliver { session, copy, way } => self.deliver(io, conn_id(session), copy, way),
-            Post::Settled { session, answer } => self.settled(io, conn_id(session), &answer),
+            Post::Settled { session, answer } => self.settled(io, conn_id(session), answer),
             Post::Nudged { login } => self.nudged(io, login),
             Post::Page { login, nudges, page } => self.page(io, login, nudges, page),
             Post::Deleted { login } => self.deleted(io, login),
@@ -262,13 +267,16 @@ impl Gateway {
     }
 
     /// A message of this connection is settled.
-    fn settled(&mut self, io: &mut Io<'_>, conn: ConnId, answer: &Answer) {
+    fn settled(&mut self, io: &mut Io<'_>, conn: ConnId, answer: Answer) {
         let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         peer.awaiting -= 1;
         let (is_anonymous, may_end) = (peer.feed.is_none(), peer.half_closed || self.stopping);
         let is_bare = peer.is_bare();
         self.text.clear();
         answer.write(&mut self.text);
+        if let Answer::Done { message, .. } = answer {
+            message.put_by();
+        }
         if is_bare {
             bare::reply(io, conn, &self.text);
         } else if io.send(conn, &self.text).is_none() {

@@ -143,7 +143,7 @@ impl Gateway {
         let conn = conn_id(login.session);
         let peer = self.peers.get_mut(conn.serial).filter(|peer| {
             let other = peer.feed.as_ref().is_some_and(|f| f.identity.claim.number != login.claim);
-            let ended = matches!(&peer.log_out, LogOut::Releasing(ended) if ended.0 == login);
+            let ended = matches!(peer.log_out.as_deref(), Some(LogOut::Releasing(ended, _)) if *ended == login);
             !other && !ended
         });
         let Some(peer) = peer else {
@@ -164,7 +164,7 @@ impl Gateway {
     pub(super) fn end_login(&self, conn: ConnId, mut peer: Peer) {
         let session = session_id(conn);
         // A log-out that is not through yet is one all the same.
-        let logged_out = matches!(peer.log_out, LogOut::Draining(_));
+        let logged_out = matches!(peer.log_out.as_deref(), Some(LogOut::Draining(_)));
         if let Some(feed) = peer.feed.take() {
             let identity = feed.identity.clone();
             debug!(target: "gateway", "conn={conn} user={} session ended", identity.user);
@@ -204,7 +204,7 @@ impl Gateway {
     /// Closes a connection where nobody has logged in or asked for anything.
     pub(super) fn login_due(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(conn.serial) else { return };
-        let busy = peer.is_away || !matches!(peer.log_out, LogOut::No);
+        let busy = peer.is_away || peer.log_out.is_some();
         let deadline = Instant::from(peer.asked_at) + self.login_timeout;
         if peer.feed.is_some() {
             // Set again by a log-out.

@@ -10,8 +10,11 @@ use super::pace::Pace;
 use super::requests::Pending;
 use crate::address::Address;
 use crate::moment::Moment;
-use crate::net::ConnId;
+use crate::net::{ConnId, Table};
 use crate::service::{Feed, Identity, LoginId, Service, Session, SessionId};
+
+/// A server has many that do nothing: what is rare is boxed.
+const _: () = assert!(Table::<Peer>::entry_bytes() <= 168);
 
 /// One connection's chat state.
 pub(super) struct Peer {
@@ -36,8 +39,8 @@ pub(super) struct Peer {
     pub awaiting: i32,
     /// The peer has closed its side.
     pub half_closed: bool,
-    /// Its log-out is under way.
-    pub log_out: LogOut,
+    /// Its log-out, while it is under way.
+    pub log_out: Option<Box<LogOut>>,
     /// What is rare about its logins.
     pub entering: Option<Box<Entering>>,
     /// Where the login's answer ends in the outgoing stream, until a frame
@@ -68,7 +71,7 @@ impl Peer {
             feed: None,
             awaiting: 0,
             half_closed: false,
-            log_out: LogOut::No,
+            log_out: None,
             entering: None,
             answered_to: None,
             answer_taken: false,
@@ -144,13 +147,13 @@ impl Peer {
 
     /// The feed, while it may be pushed to.
     pub fn open_feed(&mut self) -> Option<&mut Feed> {
-        self.feed.as_mut().filter(|_| matches!(self.log_out, LogOut::No))
+        self.feed.as_mut().filter(|_| self.log_out.is_none())
     }
 
     /// Whether its next request may come: none is with a pool or to be tried
     /// again, no log-out is under way.
     pub fn takes_requests(&self) -> bool {
-        !self.is_away && self.pending.is_none() && matches!(self.log_out, LogOut::No)
+        !self.is_away && self.pending.is_none() && self.log_out.is_none()
     }
 
     /// Whether nothing is under way that will still be answered.
@@ -183,12 +186,10 @@ pub(super) struct Entering {
 
 /// How far a log-out has come; each step holds the reply.
 pub(super) enum LogOut {
-    /// Nobody is logging out.
-    No,
     /// What was queued for the client still goes to its socket.
     Draining(Vec<u8>),
     /// This login has ended; its claim is being let go.
-    Releasing(Box<(LoginId, Vec<u8>)>),
+    Releasing(LoginId, Vec<u8>),
 }
 
 /// A connection, as the service names it.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use log::debug;
 
 use super::gateway::{Gateway, Timer, timer_key};
-use super::peer::{LogOut, Speech, conn_id};
+use super::peer::{Speech, conn_id};
 use super::pools::Job;
 use crate::net::{CloseReason, ConnId, Flow, Io};
 use crate::protocol::bare::{self, Told};
@@ -75,7 +75,7 @@ impl Gateway {
             peer.put_session(session);
             return self.refuse_too_fast(io, conn, payload, too_fast, again);
         }
-        peer.asked_at = io.now().into();
+        peer.asked_at = self.turn;
         if let Some(entering) = &mut peer.entering {
             entering.former_ended = None;
         }
@@ -182,7 +182,7 @@ impl Gateway {
         let Some(peer) = self.peers.get_mut(conn.serial) else { return };
         peer.request_timer = false;
         let is_pending = peer.pending.as_ref().is_some_and(|pending| pending.may_be_given_up());
-        if !is_pending && matches!(peer.log_out, LogOut::No) {
+        if !is_pending && peer.log_out.is_none() {
             return;
         }
         let due = Instant::from(peer.asked_at) + REQUEST_TIMEOUT;

@@ -193,16 +193,16 @@ impl Service {
         if flush {
             self.flush_held(user);
         }
+        let claim = identity.claim.named(self.server_id());
         if self.is_stopping() && !end.logged_out {
             // The stop lets go of all claims at once, after all is stored.
-            self.ended_in_stop.lock().expect(NEVER_POISONED).push((user, identity.claim.clone()));
+            self.ended_in_stop.lock().expect(NEVER_POISONED).push((user, claim));
             if let Some(then) = end.then {
                 self.writers.after_all_for(user, then);
             }
             return;
         }
         let Some(this) = self.this() else { return };
-        let claim = identity.claim.clone();
         let (token, after_release, after_commit) = match end.logged_out {
             true => (Some(identity.token), end.then, None),
             // Whoever waits for it has the claim: there is nothing to release.

@@ -10,7 +10,7 @@ use super::session::{Identity, SessionId};
 use super::settlement::GroupTicket;
 use super::{Service, random_mid, store_refusal, time_text};
 use crate::model::{GroupId, UserId};
-use crate::protocol::push::{Target, push};
+use crate::protocol::push::{Push, Target};
 use crate::protocol::reply::{self, GroupChatFields, MAX_PAYLOAD_BYTES, OneChatFields};
 use crate::protocol::request::Chat;
 use crate::protocol::{Errno, MsgId, Refusal};
@@ -127,24 +127,36 @@ impl Service {
                 &own
             }
         };
-        let push_at =
-            |time: &str| push(target, identity.user, &identity.name, chat.msg, time, mid_json);
-        let body = match chat.time {
-            Some(time) => push_at(time),
-            None => time_text::with_now(push_at),
+        let (sender, name) = (identity.user, &*identity.quoted_name);
+        let message_at = |time: &str| {
+            let push = Push { target, sender, name, msg: chat.msg, time, mid: mid_json };
+            push.with_text(|text| self.message_of(sender, context, mid, text))
         };
-        if body.len() > MAX_PAYLOAD_BYTES {
+        match chat.time {
+            Some(time) => message_at(time),
+            None => time_text::with_now(message_at),
+        }
+    }
+
+    fn message_of(
+        &self,
+        sender: UserId,
+        context: Context,
+        mid: &str,
+        text: &[u8],
+    ) -> Result<Arc<Message>, Refusal> {
+        if text.len() > MAX_PAYLOAD_BYTES {
             return Err(Refusal::new(
                 Errno::TooLarge,
                 format!(
                     "with your name, mid and time the message has {} bytes, {MAX_PAYLOAD_BYTES} \
                      fit a frame: send less",
-                    body.len()
+                    text.len()
                 ),
             ));
         }
         let tried_until = (!context.hears_refusals).then(|| (Instant::now() + TRIED_FOR).into());
-        let message = self.memory.message_tried_until(tried_until, identity.user, mid, body);
+        let message = self.memory.message_tried_until(tried_until, sender, mid, text);
         message.ok_or_else(|| {
             Refusal::new(
                 Errno::SlowDown,

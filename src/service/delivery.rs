@@ -235,7 +235,9 @@ impl Service {
 
     /// A copy that came to a reactor this way has been pushed.
     pub fn pushed(&self, user: UserId, way: Way) {
-        if self.registry.with(user, |slot| slot.taken(way)) {
+        let taken = self.registry.with_session(user, (), |slot, ()| slot.taken(way));
+        // Its session may have ended since.
+        if taken.unwrap_or_else(|()| self.registry.with(user, |slot| slot.taken(way))) {
             self.flush_held(user);
         }
     }

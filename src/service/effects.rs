@@ -46,6 +46,8 @@ pub enum Change {
 pub struct Granted {
     /// Who.
     pub identity: Arc<Identity>,
+    /// The user's name, for the answer.
+    pub name: Box<str>,
     /// The token for the answer.
     pub token: Token,
     /// The token that was the proof, if one was.

@@ -14,6 +14,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -42,10 +43,9 @@ pub struct Feed {
     unconfirmed: Option<Box<Flight>>,
     /// How many messages were sent since the login.
     sent: u64,
-    /// Where the last of them ends in the outgoing stream.
-    queued_to: u64,
-    /// How much of that stream the socket has taken.
-    taken_to: u64,
+    /// Where the last of them ends in the outgoing stream, until the socket has
+    /// taken it.
+    queued_to: Option<NonZeroU64>,
     /// Deletions with the writer, not yet committed.
     deleting: ThinVec<OfflineOp>,
     /// What was confirmed meanwhile: the next deletions. One job at a time for
@@ -110,8 +110,7 @@ impl Feed {
             phase: Phase::Behind,
             unconfirmed: None,
             sent: 0,
-            queued_to: 0,
-            taken_to: 0,
+            queued_to: None,
             deleting: ThinVec::new(),
             to_delete: ThinVec::new(),
         }
@@ -142,7 +141,7 @@ impl Feed {
 
     fn push(&mut self, end: u64, what: Sent, now: Instant) {
         self.sent += 1;
-        self.queued_to = end;
+        self.queued_to = NonZeroU64::new(end);
         let mark = if self.acks { self.sent } else { end };
         self.unconfirmed.get_or_insert_with(spare).push_back(Unconfirmed {
             mark,
@@ -174,7 +173,7 @@ impl Feed {
     /// The socket has taken everything up to `offset`. Which copies are
     /// delivered; what is to be deleted tells [`Feed::take_deletions`].
     pub fn written(&mut self, offset: u64) -> Vec<MessageCopy> {
-        self.taken_to = offset;
+        self.queued_to.take_if(|end| end.get() <= offset);
         if self.acks { Vec::new() } else { self.confirmed_to(offset) }
     }
 
@@ -320,7 +319,7 @@ impl Feed {
 
     /// Whether the socket has taken everything that was sent.
     fn is_taken(&self) -> bool {
-        self.taken_to >= self.queued_to
+        self.queued_to.is_none()
     }
 
     /// Whether a log-out may end the session: nothing that is yet to come

@@ -4,12 +4,14 @@ use std::time::Instant;
 use super::super::message::MessageMemory;
 use super::super::message::Origin;
 use super::*;
-use crate::model::{Claim, TokenHash};
+use crate::model::TokenHash;
+use crate::service::OwnClaim;
 
 fn new_feed(acks: bool) -> Feed {
-    let claim = Claim { server: "a:1".into(), epoch: 1, number: 1 };
+    let claim = OwnClaim { epoch: 1, number: 1 };
     let token = TokenHash([0; 32]);
-    Feed::new(Arc::new(Identity { user: UserId(2), name: "bob".into(), claim, token }), acks)
+    let (user, quoted_name) = (UserId(2), "\"bob\"".into());
+    Feed::new(Arc::new(Identity { user, quoted_name, claim, token }), acks)
 }
 
 /// Of a client that does not confirm.
@@ -38,7 +40,7 @@ fn deleted_rows(feed: &mut Feed) -> Vec<i64> {
 }
 
 fn copy(mid: &str) -> MessageCopy {
-    let message = MessageMemory::new().message(UserId(1), mid, Arc::from([])).unwrap();
+    let message = MessageMemory::new().message(UserId(1), mid, b"").unwrap();
     MessageCopy { to: UserId(2), message, origin: Origin::Nobody }
 }
 

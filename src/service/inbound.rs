@@ -52,8 +52,7 @@ impl Inbound {
         mid: &str,
         body: &RawValue,
     ) {
-        let body: Arc<[u8]> = body.get().as_bytes().into();
-        match self.service.memory.message(sender, mid, body) {
+        match self.service.memory.message(sender, mid, body.get().as_bytes()) {
             Some(message) => {
                 for user in to {
                     self.service.deliver_here(remote_copy(user, &message, from, handover));

@@ -12,7 +12,7 @@ use super::effects::{Change, Effects, Granted, LoggedIn};
 use super::feed::{Ended, MOST_UNCONFIRMED};
 use super::releaser::Release;
 use super::router::Context;
-use super::session::{Identity, LoginId, Session, SessionId};
+use super::session::{Identity, LoginId, OwnClaim, Session, SessionId};
 use super::slot::{LocalSession, Slot};
 use super::takeover::{Former, Successor};
 use super::token::Token;
@@ -44,8 +44,10 @@ impl Service {
         let takeover = login.takeover || presented.is_some();
         let (claim, replaced) = self.claim(user, takeover)?;
         let token = Token::random();
-        let identity = Arc::new(Identity { user, name, claim, token: token.hash() });
-        let granted = Granted { identity, token, presented, acks: login.ack, seq: context.seq };
+        let quoted_name = reply::quoted(&name);
+        let identity = Arc::new(Identity { user, quoted_name, claim, token: token.hash() });
+        let (acks, seq) = (login.ack, context.seq);
+        let granted = Granted { identity, name, token, presented, acks, seq };
         let identity = &granted.identity;
         let number = identity.claim.number;
         let own = self.settings.server_id.clone();
@@ -85,11 +87,15 @@ impl Service {
 
     /// Takes the user's login for a new claim of this server, and says which
     /// claim it replaced that may still have a session.
-    fn claim(&self, user: UserId, takeover: bool) -> Result<(Claim, Option<Claim>), Refusal> {
+    fn claim(&self, user: UserId, takeover: bool) -> Result<(OwnClaim, Option<Claim>), Refusal> {
         let claim = self.new_claim();
         let mut replacing: Option<Claim> = None;
         for _ in 0..CLAIM_ATTEMPTS {
-            let holder = match self.store.take_claim(user, &claim, replacing.as_ref()) {
+            let holder = match self.store.take_claim(
+                user,
+                &claim.named(self.server_id()),
+                replacing.as_ref(),
+            ) {
                 Ok(ClaimOutcome::Taken) => return Ok((claim, replacing)),
                 Ok(ClaimOutcome::HeldBy(holder)) => holder,
                 Err(err) => {
@@ -98,6 +104,7 @@ impl Service {
                     let successor = Successor { server, user, claim: claim.number };
                     let formers = replacing.map(Former::Claim).into_iter().collect();
                     self.end_formers(formers, &successor);
+                    let claim = claim.named(self.server_id());
                     self.releaser.release(Release { user, claim, token: None, then: None });
                     return Err(store_refusal(&err));
                 }
@@ -214,7 +221,11 @@ impl Service {
                 // The login went on without it.
             }
         });
-        self.bus.announce(identity.user, presence_of(&identity.claim), then);
+        self.bus.announce(
+            identity.user,
+            presence_of(&identity.claim.named(self.server_id())),
+            then,
+        );
         match announced.recv_timeout(ANNOUNCE_TIMEOUT) {
             Ok(Ok(())) => {}
             Ok(Err(err)) => {
@@ -290,7 +301,7 @@ impl LoginAnswer<'_> {
     fn fields<'a>(&'a self, messages: &'a [String]) -> LoginFields<'a> {
         LoginFields {
             id: self.granted.identity.user,
-            name: &self.granted.identity.name,
+            name: &self.granted.name,
             friends: self.friends,
             groups: self.groups,
             offlinemsg: messages,

@@ -62,10 +62,10 @@ pub use account::End;
 pub use chat::TRIED_FOR;
 pub use effects::{Change, Effects, Granted, LoggedIn};
 pub use feed::{Ended, Feed};
-pub use message::{Message, MessageCopy, MessageMemory, Origin};
+pub use message::{Body, Message, MessageCopy, MessageMemory, Origin};
 pub use registry::Registry;
 pub use router::{Handled, Lane, Place};
-pub use session::{Answer, Identity, LoginId, Mailbox, Post, Session, SessionId, Way};
+pub use session::{Answer, Identity, LoginId, Mailbox, OwnClaim, Post, Session, SessionId, Way};
 pub use settlement::Settled;
 pub use slot::GoLive;
 pub use takeover::{FORMER_TIMEOUT, Successor};
@@ -231,12 +231,8 @@ impl Service {
     }
 
     /// A fresh claim of this server.
-    fn new_claim(&self) -> Claim {
-        Claim {
-            server: self.settings.server_id.clone(),
-            epoch: self.epoch(),
-            number: random_positive(),
-        }
+    fn new_claim(&self) -> OwnClaim {
+        OwnClaim { epoch: self.epoch(), number: random_positive() }
     }
 
     fn is_stopping(&self) -> bool {

@@ -1,5 +1,4 @@
 use crate::serial::Serial;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -19,8 +18,8 @@ fn queue_for(copies: usize) -> OfflineQueue {
 }
 
 fn copy_of(size: usize, sender: UserId, to: UserId, mid: &str) -> MessageCopy {
-    let body: Arc<[u8]> = vec![b' '; size].into();
-    let message = MessageMemory::new().message(sender, mid, body).unwrap();
+    let body = vec![b' '; size];
+    let message = MessageMemory::new().message(sender, mid, &body).unwrap();
     MessageCopy { to, message, origin: Origin::Nobody }
 }
 

@@ -46,7 +46,7 @@ impl Part {
                 to: copy.to,
                 sender: copy.message.sender,
                 mid: copy.message.mid.to_shared(),
-                message: copy.message.body.clone(),
+                message: copy.message.body.to_shared(),
             }),
             Part::Deletion(deletion) => ops.extend(deletion.ops.iter().cloned()),
         }

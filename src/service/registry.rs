@@ -1,10 +1,12 @@
 //! All slots: one per user who is online here or has copies under way, sharded
 //! by user. Each shard's lock is a leaf.
 
+use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
 
 use super::slot::{LocalSession, Slot};
 use crate::model::UserId;
@@ -15,8 +17,44 @@ pub(super) const NEVER_POISONED: &str = "a panic ends the process";
 /// A power of two, well above the number of reactors and workers.
 const SHARDS: usize = 64;
 
-/// Boxed: a table has up to twice as many places as it needs.
-type Shard = FxHashMap<UserId, Box<Slot>>;
+/// Slots by their user, who is in the box, too: a table has up to twice as many
+/// places as it needs.
+#[derive(Default)]
+struct Shard(HashTable<Box<Entry>>);
+
+struct Entry {
+    user: UserId,
+    slot: Slot,
+}
+
+/// Everybody who is online has one: what is rare is boxed.
+const _: () = assert!(size_of::<Entry>() <= 104);
+
+fn hash(user: UserId) -> u64 {
+    FxBuildHasher.hash_one(user)
+}
+
+impl Shard {
+    fn get(&self, user: UserId) -> Option<&Slot> {
+        self.0.find(hash(user), |entry| entry.user == user).map(|entry| &entry.slot)
+    }
+
+    fn get_mut(&mut self, user: UserId) -> Option<&mut Slot> {
+        self.0.find_mut(hash(user), |entry| entry.user == user).map(|entry| &mut entry.slot)
+    }
+
+    fn get_or_insert(&mut self, user: UserId) -> &mut Slot {
+        let entry = self.0.entry(hash(user), |entry| entry.user == user, |entry| hash(entry.user));
+        let made = || Box::new(Entry { user, slot: Slot::default() });
+        &mut entry.or_insert_with(made).into_mut().slot
+    }
+
+    fn remove(&mut self, user: UserId) {
+        if let Ok(entry) = self.0.find_entry(hash(user), |entry| entry.user == user) {
+            entry.remove();
+        }
+    }
+}
 
 /// All slots, sharded by user.
 pub struct Registry {
@@ -37,11 +75,11 @@ impl Registry {
     /// made if need be, and dropped if nothing is left in it.
     pub fn with<R>(&self, user: UserId, act: impl FnOnce(&mut Slot) -> R) -> R {
         let mut shard = self.shard(user);
-        let slot = shard.entry(user).or_default();
+        let slot = shard.get_or_insert(user);
         let result = act(slot);
         let idle = slot.session.is_none() && slot.is_idle(Instant::now());
         if idle {
-            shard.remove(&user);
+            shard.remove(user);
         }
         result
     }
@@ -55,7 +93,7 @@ impl Registry {
         act: impl FnOnce(&mut Slot, T) -> R,
     ) -> Result<R, T> {
         let mut shard = self.shard(user);
-        match shard.get_mut(&user).filter(|slot| slot.session.is_some()) {
+        match shard.get_mut(user).filter(|slot| slot.session.is_some()) {
             Some(slot) => Ok(act(slot, what)),
             None => Err(what),
         }
@@ -66,21 +104,21 @@ impl Registry {
     pub fn for_each(&self, mut act: impl FnMut(UserId, &mut Slot)) {
         let now = Instant::now();
         for shard in &self.shards {
-            shard.lock().expect(NEVER_POISONED).retain(|user, slot| {
-                act(*user, slot);
-                !slot.is_idle(now)
+            shard.lock().expect(NEVER_POISONED).0.retain(|entry| {
+                act(entry.user, &mut entry.slot);
+                !entry.slot.is_idle(now)
             });
         }
     }
 
     /// The session of a user who is online here.
     pub fn session(&self, user: UserId) -> Option<LocalSession> {
-        self.shard(user).get(&user).and_then(|slot| slot.session.clone())
+        self.shard(user).get(user).and_then(|slot| slot.session.clone())
     }
 
     /// The claims of everybody who is online here.
     pub fn claims(&self) -> Vec<(UserId, i64)> {
-        let places = self.shards.iter().map(|shard| shard.lock().expect(NEVER_POISONED).len());
+        let places = self.shards.iter().map(|shard| shard.lock().expect(NEVER_POISONED).0.len());
         let mut all = Vec::with_capacity(places.sum());
         self.for_each(|user, slot| all.extend(slot.session.as_ref().map(|s| (user, s.claim))));
         all

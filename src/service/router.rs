@@ -130,7 +130,10 @@ impl Service {
     ) -> Result<Handled, Vec<u8>> {
         let mut raw = RawRequest::default();
         raw.fill(payload).map_err(|e| reply::error(None, &Refusal::malformed(e.to_string())))?;
-        let seq = raw.seq().ok().flatten();
+        let (seq, bad_seq) = match raw.seq() {
+            Ok(seq) => (seq, None),
+            Err(refusal) => (None, Some(refusal)),
+        };
         let msgid = known_msgid(&raw).map_err(|refusal| reply::error(seq, &refusal))?;
         let (lane, needs_login) = route(msgid);
         if needs_login == NeedsLogin::Yes && session.identity.is_none() {
@@ -138,6 +141,9 @@ impl Service {
             return Err(reply::refused(msgid, seq, &refusal));
         }
         let refused = |refusal: Refusal| reply::refused(msgid, seq, &refusal);
+        if let Some(refusal) = bad_seq {
+            return Err(refused(refusal));
+        }
         let request = Request::parse(msgid, &raw).map_err(refused)?;
         let lane = match &request {
             // A token costs no hash.

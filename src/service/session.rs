@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::effects::Effects;
 use super::message::{Message, MessageCopy};
 use super::takeover::Successor;
-use crate::model::{Claim, OfflinePage, StoreError, TokenHash, UserId};
+use crate::model::{Claim, OfflinePage, ServerId, StoreError, TokenHash, UserId};
 use crate::protocol::reply;
 use crate::serial::Serial;
 
@@ -58,12 +58,29 @@ pub struct Session {
 pub struct Identity {
     /// The user's number.
     pub user: UserId,
-    /// The user's name, put on every message sent.
-    pub name: Box<str>,
+    /// The user's name as a JSON string, put on every message sent.
+    pub quoted_name: Box<str>,
     /// What holds the user's login.
-    pub claim: Claim,
+    pub claim: OwnClaim,
     /// The token that this login made.
     pub token: TokenHash,
+}
+
+/// A claim of this server, whose name everybody knows: there is one for each
+/// user who is online.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnClaim {
+    /// This server's epoch when the claim was taken.
+    pub epoch: i64,
+    /// The random number of the login.
+    pub number: i64,
+}
+
+impl OwnClaim {
+    /// As the database and other servers have it.
+    pub fn named(self, server: &ServerId) -> Claim {
+        Claim { server: server.clone(), epoch: self.epoch, number: self.number }
+    }
 }
 
 /// The way to one reactor. Never blocks.

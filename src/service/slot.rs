@@ -71,12 +71,22 @@ pub struct Handed {
     pub copy: MessageCopy,
 }
 
+/// Copies that line up, and what for. There while somebody holds the slot or
+/// something is in the queue.
 #[derive(Debug, Default)]
 struct Hold {
     holders: u32,
     /// Somebody routes the queue; nobody else does.
     flushing: bool,
     queue: VecDeque<MessageCopy>,
+    /// The session has read everything but what is with the writer: new
+    /// copies are held until that is read too. Without this a recipient of
+    /// steady traffic would never leave the stored path.
+    catching_up: Option<Moment>,
+    /// The session has taken over from logins on these servers, which may still
+    /// leave messages that come before all others: new copies are held. Empty
+    /// once all of them have ended.
+    taking_over: Option<ThinVec<ServerId>>,
 }
 
 /// What is known of one recipient.
@@ -99,14 +109,6 @@ pub struct Slot {
     /// Those of them that are in its mailbox.
     in_mailbox: u32,
     posted_to: Option<SessionId>,
-    /// The session has read everything but what is with the writer: new
-    /// copies are held until that is read too. Without this a recipient of
-    /// steady traffic would never leave the stored path.
-    catching_up: Option<Moment>,
-    /// The session has taken over from logins on these servers, which may still
-    /// leave messages that come before all others: new copies are held. Empty
-    /// once all of them have ended.
-    taking_over: Option<ThinVec<ServerId>>,
     location: Option<Box<Location>>,
     hold: Option<Box<Hold>>,
 }
@@ -182,8 +184,8 @@ impl Slot {
     pub fn accept(&mut self, copy: MessageCopy, routing: &Routing<'_>) -> Next {
         if let Some(hold) = &mut self.hold {
             hold.queue.push_back(copy);
-            if self.catching_up.is_some() && hold.queue.len() > CATCH_UP_COPIES {
-                self.catching_up = None;
+            if hold.catching_up.is_some() && hold.queue.len() > CATCH_UP_COPIES {
+                hold.catching_up = None;
                 return Next::LetGo;
             }
             return Next::Wait;

@@ -9,7 +9,7 @@ const BOB: UserId = UserId(2);
 
 fn copy(mid: &str) -> MessageCopy {
     let memory = MessageMemory::new();
-    let message = memory.message(UserId(1), mid, Arc::from(b"{}".as_slice())).unwrap();
+    let message = memory.message(UserId(1), mid, b"{}").unwrap();
     MessageCopy { to: BOB, message, origin: Origin::Nobody }
 }
 

@@ -7,6 +7,7 @@ use thin_vec::ThinVec;
 
 use super::{GoLive, Slot};
 use crate::model::ServerId;
+use crate::moment::Moment;
 use crate::service::SessionId;
 
 /// So long may copies wait for a session that is about to go live; then they
@@ -24,9 +25,8 @@ impl Slot {
                 (GoLive::Live, self.end_catch_up())
             }
             Some(here) if here.nudges == nudges => {
-                if self.catching_up.is_none() {
-                    self.catching_up = Some(Instant::now().into());
-                    self.hold();
+                if self.catching_up_since().is_none() {
+                    self.hold().catching_up = Some(Instant::now().into());
                 }
                 (GoLive::Wait, false)
             }
@@ -36,20 +36,27 @@ impl Slot {
 
     /// Whether copies have waited too long for a session to catch up.
     pub fn is_catch_up_overdue(&self, now: Instant) -> bool {
-        self.catching_up.is_some_and(|since| now.duration_since(since.into()) >= CATCH_UP_TIME)
+        self.catching_up_since()
+            .is_some_and(|since| now.duration_since(since.into()) >= CATCH_UP_TIME)
+    }
+
+    fn catching_up_since(&self) -> Option<Moment> {
+        self.hold.as_ref()?.catching_up
     }
 
     /// The session is live, or over, or is not waited for any more. Whether
     /// the caller now routes what lined up for it.
     pub fn end_catch_up(&mut self) -> bool {
-        self.catching_up.take().is_some() && self.let_go()
+        let caught_up = self.hold.as_mut().and_then(|hold| hold.catching_up.take());
+        caught_up.is_some() && self.let_go()
     }
 
     /// The session has taken over from logins on these servers: copies line up
     /// until [`Slot::end_takeover`].
     pub fn begin_takeover(&mut self, servers: ThinVec<ServerId>) {
-        if self.taking_over.replace(servers).is_none() {
-            self.hold();
+        match self.hold.as_mut().and_then(|hold| hold.taking_over.as_mut()) {
+            Some(former) => *former = servers,
+            None => self.hold().taking_over = Some(servers),
         }
     }
 
@@ -57,7 +64,8 @@ impl Slot {
     /// with this claim waits for one.
     pub fn former_ended(&mut self, claim: i64, server: &ServerId) -> bool {
         let is_here = self.session.as_ref().is_some_and(|here| here.claim == claim);
-        let Some(waiting) = self.taking_over.as_mut().filter(|_| is_here) else { return false };
+        let hold = self.hold.as_mut().filter(|_| is_here);
+        let Some(waiting) = hold.and_then(|hold| hold.taking_over.as_mut()) else { return false };
         let Some(at) = waiting.iter().position(|other| other == server) else { return false };
         waiting.remove(at);
         waiting.is_empty()
@@ -66,7 +74,8 @@ impl Slot {
     /// No former session is waited for any more. Whether the caller now routes
     /// what lined up.
     pub fn end_takeover(&mut self) -> bool {
-        self.taking_over.take().is_some() && self.let_go()
+        let taken_over = self.hold.as_mut().and_then(|hold| hold.taking_over.take());
+        taken_over.is_some() && self.let_go()
     }
 
     /// As [`Slot::end_takeover`], for the login with this claim.
@@ -83,6 +92,7 @@ impl Slot {
 
     /// Whether the end of a session on this server is waited for.
     pub fn takes_over_from(&self, server: &ServerId) -> bool {
-        self.taking_over.as_ref().is_some_and(|servers| servers.contains(server))
+        let waiting = self.hold.as_ref().and_then(|hold| hold.taking_over.as_ref());
+        waiting.is_some_and(|servers| servers.contains(server))
     }
 }
