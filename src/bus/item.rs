@@ -94,6 +94,45 @@ pub enum Item {
     },
 }
 
+/// A message that is handed over: [`Item::Message`] before it is written, without
+/// a copy of anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Handed<'a> {
+    /// This server's number for it.
+    pub handover: u64,
+    /// The recipients.
+    pub to: &'a [UserId],
+    /// Who sent it.
+    pub sender: UserId,
+    /// The sender's own id of the message.
+    pub mid: &'a str,
+    /// The push as the recipients get it: a JSON text, which is not looked at.
+    pub body: &'a [u8],
+}
+
+impl Handed<'_> {
+    /// The item's JSON text.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            handover: u64,
+            to: &'a [UserId],
+            sender: UserId,
+            mid: &'a str,
+        }
+        let Handed { handover, to, sender, mid, body } = *self;
+        let mut text = Vec::with_capacity(body.len() + mid.len() + 12 * to.len() + 96);
+        text.extend_from_slice(br#"{"message":"#);
+        serde_json::to_writer(&mut text, &Fields { handover, to, sender, mid })?;
+        // The object goes on with the body.
+        text.pop();
+        text.extend_from_slice(br#","body":"#);
+        text.extend_from_slice(body);
+        text.extend_from_slice(b"}}");
+        Ok(text)
+    }
+}
+
 /// An envelope's position among all that one server sends to another: a gap says
 /// that something was missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,4 +154,31 @@ pub struct Envelope {
     pub items: Vec<Item>,
     /// Which envelope of this server to that one it is.
     pub position: Position,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_handed_over_is_written_as_its_item() {
+        let body = r#"{"msgid":5,"msg":"\u00e4 \"x\""}"#;
+        let to = [UserId(7), UserId(8)];
+        let handed = Handed {
+            handover: 12,
+            to: &to,
+            sender: UserId(3),
+            mid: "m-\"1\"\n",
+            body: body.as_bytes(),
+        };
+        let item = Item::Message {
+            handover: 12,
+            to: to.to_vec(),
+            sender: UserId(3),
+            mid: "m-\"1\"\n".to_owned(),
+            body: RawValue::from_string(body.to_owned()).unwrap(),
+        };
+        let text = String::from_utf8(handed.to_json().unwrap()).unwrap();
+        assert_eq!(text, serde_json::to_string(&item).unwrap());
+    }
 }

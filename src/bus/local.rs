@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Announced, Bus, BusError, BusSink, Item, Located, Presence};
+use super::{Announced, Bus, BusError, BusSink, Handed, Item, Located, Presence};
 use crate::model::{ServerId, UserId};
 
 /// A bus without peers. It is always up, finds nobody, and has no threads:
@@ -36,6 +36,10 @@ impl Bus for LocalBus {
 
     /// There is no other server, so this is always [`BusError::Down`].
     fn send(&self, _to: &ServerId, _item: Item) -> Result<(), BusError> {
+        Err(BusError::Down)
+    }
+
+    fn hand_over(&self, _to: &ServerId, _message: &Handed<'_>) -> Result<(), BusError> {
         Err(BusError::Down)
     }
 

@@ -10,7 +10,7 @@ pub mod redis;
 
 use std::sync::Arc;
 
-pub use item::{Item, Position, Presence};
+pub use item::{Handed, Item, Position, Presence};
 
 use crate::model::{ServerId, UserId};
 
@@ -47,6 +47,8 @@ pub trait Bus: Send + Sync {
     /// before. `Ok` means queued; what then cannot be delivered is told by
     /// [`BusSink::on_unreachable`].
     fn send(&self, to: &ServerId, item: Item) -> Result<(), BusError>;
+    /// The same for a message, which the other server gets as [`Item::Message`].
+    fn hand_over(&self, to: &ServerId, message: &Handed<'_>) -> Result<(), BusError>;
     /// Asks where users are.
     fn locate(&self, users: Vec<UserId>, then: Located);
     /// Says that a user is here; overwrites.

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use log::debug;
 use rustc_hash::FxHashMap;
-use serde_json::value::RawValue;
 
 use super::message::{Message, MessageCopy, Origin};
 use super::outgoing::Outgoing;
@@ -17,7 +16,7 @@ use super::settlement::Settled;
 use super::slot::{Handover, Next, Routing, Slot};
 use super::{Service, here};
 use crate::bus::item::CopyOutcome;
-use crate::bus::{BusError, Item, Presence};
+use crate::bus::{BusError, Handed, Presence};
 use crate::model::{OfflineOp, ServerId, UserId};
 
 /// So many held copies are routed at once: a reactor must not be kept by a
@@ -265,19 +264,14 @@ impl Service {
         message: &Arc<Message>,
         users: Vec<UserId>,
     ) {
-        let sent = match body_of(message) {
-            Some(body) => {
-                let item = Item::Message {
-                    handover,
-                    to: users.clone(),
-                    sender: message.sender,
-                    mid: message.mid.text().to_owned(),
-                    body,
-                };
-                self.bus.send(server, item)
-            }
-            None => Err(BusError::Down),
+        let handed = Handed {
+            handover,
+            to: &users,
+            sender: message.sender,
+            mid: message.mid.text(),
+            body: &message.body,
         };
+        let sent = self.bus.hand_over(server, &handed);
         if let Err(err) = sent {
             debug!(target: "bus", "server={server} handover failed, storing err={err}");
             for user in users {
@@ -353,11 +347,6 @@ impl Service {
             self.writers.delete(user, login, deletions);
         }
     }
-}
-
-fn body_of(message: &Message) -> Option<Box<RawValue>> {
-    let text = String::from_utf8(message.body.to_vec()).ok()?;
-    RawValue::from_string(text).ok()
 }
 
 /// A copy that came from another server.

@@ -2,12 +2,13 @@
 //! recipient has confirmed it, when it is committed, or when neither
 //! can be.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use log::warn;
+use rustc_hash::FxHashMap;
 
 use super::message::{MessageCopy, Origin};
 use super::registry::NEVER_POISONED;
@@ -133,7 +134,7 @@ impl GroupTicket {
 
 /// Outcomes for other servers, gathered until the end of a turn.
 #[derive(Default)]
-pub(super) struct Outcomes(Mutex<HashMap<(ServerId, u64, CopyOutcome), Vec<UserId>>>);
+pub(super) struct Outcomes(Mutex<FxHashMap<(ServerId, u64, CopyOutcome), Vec<UserId>>>);
 
 /// Beyond this many outcomes that cannot be sent, the deadlines of the servers
 /// that wait for them tell what this one cannot.
@@ -151,7 +152,7 @@ impl Outcomes {
         warn!(target: "bus", "server={server} user={user} too many outcomes wait, one is dropped");
     }
 
-    fn take(&self) -> HashMap<(ServerId, u64, CopyOutcome), Vec<UserId>> {
+    fn take(&self) -> FxHashMap<(ServerId, u64, CopyOutcome), Vec<UserId>> {
         std::mem::take(&mut *self.0.lock().expect(NEVER_POISONED))
     }
 }

@@ -1,12 +1,12 @@
 //! What waits for the publisher.
 
-use crate::bus::{BusError, BusSink, Item, Presence};
+use crate::bus::{BusError, BusSink, Presence};
 use crate::model::{ServerId, UserId};
 
 /// One thing for the publisher to do.
 pub(super) enum Job {
-    /// An item for another server.
-    Send { to: ServerId, item: Item },
+    /// An item for another server, as its JSON text.
+    Send { to: ServerId, item: Vec<u8> },
     /// Where are these users? Never asked for nobody.
     Locate { users: Vec<UserId>, then: Answer<Vec<Option<Presence>>> },
     /// A user is here.

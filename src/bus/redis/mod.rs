@@ -30,7 +30,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 pub use error::{RedisError, describe_url};
 pub use options::RedisOptions;
 
-use super::{Announced, Bus, BusError, BusSink, Item, Located, Presence};
+use super::{Announced, Bus, BusError, BusSink, Handed, Item, Located, Presence};
 use crate::model::{ServerId, UserId};
 use job::{Answer, Job};
 use link::Connector;
@@ -95,6 +95,26 @@ impl RedisBus {
     }
 }
 
+impl RedisBus {
+    /// Written by the thread that sends, so that the publisher only copies.
+    fn send_text(
+        &self,
+        to: &ServerId,
+        written: serde_json::Result<Vec<u8>>,
+    ) -> Result<(), BusError> {
+        match written {
+            Ok(item) => {
+                let job = Job::Send { to: to.clone(), item };
+                self.shared.enqueue(job).map_err(|refused| why(&refused))
+            }
+            Err(err) => {
+                log::error!(target: "bus", "server={to} item not sent err=\"{err}\"");
+                Err(BusError::Down)
+            }
+        }
+    }
+}
+
 impl Bus for RedisBus {
     /// # Panics
     ///
@@ -138,7 +158,11 @@ impl Bus for RedisBus {
     }
 
     fn send(&self, to: &ServerId, item: Item) -> Result<(), BusError> {
-        self.shared.enqueue(Job::Send { to: to.clone(), item }).map_err(|refused| why(&refused))
+        self.send_text(to, serde_json::to_vec(&item))
+    }
+
+    fn hand_over(&self, to: &ServerId, message: &Handed<'_>) -> Result<(), BusError> {
+        self.send_text(to, message.to_json())
     }
 
     /// Asking for nobody is answered at once, whether Redis is there or not.

@@ -1,14 +1,13 @@
 //! One turn of the publisher: everything that waited, as one pipeline.
 
-use std::collections::HashMap;
-
 use ::redis::{Cmd, Connection, RedisResult, Value, cmd};
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::error::is_interrupted;
 use super::job::{Answer, Job};
 use super::server_channel;
-use crate::bus::{BusError, BusSink, Item, Position, Presence};
+use crate::bus::{BusError, BusSink, Position, Presence};
 use crate::model::{ServerId, UserId};
 
 /// Where an envelope is closed and another one begun, in bytes: a subscriber
@@ -38,7 +37,7 @@ pub(super) struct Turn {
     keys: Vec<String>,
     envelopes: Vec<Envelope>,
     /// Each server's last envelope: the one that still takes items.
-    open: HashMap<ServerId, usize>,
+    open: FxHashMap<ServerId, usize>,
     /// The channel that a heartbeat goes to, if one is due.
     beat: Option<String>,
     jobs: usize,
@@ -48,14 +47,14 @@ pub(super) struct Turn {
 /// What was sent to each server so far, lost envelopes included.
 pub(super) struct Sent {
     stream: u64,
-    numbers: HashMap<ServerId, u64>,
+    numbers: FxHashMap<ServerId, u64>,
 }
 
 impl Sent {
     /// Nothing was sent yet.
     pub(super) fn new() -> Self {
         let stream = getrandom::u64().expect("the operating system gives random numbers");
-        Self { stream, numbers: HashMap::new() }
+        Self { stream, numbers: FxHashMap::default() }
     }
 
     fn next(&mut self, to: &ServerId) -> Position {
@@ -94,7 +93,7 @@ impl Turn {
             locates: Vec::new(),
             keys: Vec::new(),
             envelopes: Vec::new(),
-            open: HashMap::new(),
+            open: FxHashMap::default(),
             beat: None,
             jobs: 0,
             bytes: 0,
@@ -144,7 +143,7 @@ impl Turn {
 
     /// Appends an item to the server's open envelope, or to a new one where
     /// it would grow beyond the limit. A larger item goes alone.
-    fn add_item(&mut self, to: ServerId, item: &Item) {
+    fn add_item(&mut self, to: ServerId, item: &[u8]) {
         let index = match self.open.get(&to) {
             Some(&index) => index,
             None => self.begin_envelope(to.clone()),
@@ -155,11 +154,7 @@ impl Turn {
             envelope.text.push(b',');
         }
         let start = envelope.text.len();
-        if let Err(err) = serde_json::to_writer(&mut envelope.text, item) {
-            envelope.text.truncate(mark);
-            log::error!(target: "bus", "server={to} item not sent err=\"{err}\"");
-            return;
-        }
+        envelope.text.extend_from_slice(item);
         self.bytes += envelope.text.len() - mark;
         envelope.items += 1;
         if envelope.text.len() > ENVELOPE_LIMIT_BYTES && envelope.items > 1 {

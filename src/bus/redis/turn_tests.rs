@@ -1,7 +1,7 @@
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::bus::item;
+use crate::bus::{Item, item};
 
 fn message(handover: u64, body: &str) -> Item {
     Item::Message {
@@ -11,6 +11,10 @@ fn message(handover: u64, body: &str) -> Item {
         mid: "m-1".to_owned(),
         body: RawValue::from_string(body.to_owned()).unwrap(),
     }
+}
+
+fn send(to: &str, item: &Item) -> Job {
+    Job::Send { to: to.into(), item: serde_json::to_vec(item).unwrap() }
 }
 
 /// The envelopes for one server as the other side reads them.
@@ -39,7 +43,7 @@ fn items_for_one_server_share_an_envelope_and_keep_their_order() {
     let mut turn = Turn::new(&"a".into(), 5);
     for handover in 0..6 {
         let to = if handover % 2 == 0 { "even" } else { "odd" };
-        turn.add(Job::Send { to: to.into(), item: message(handover, "{}") }, "own");
+        turn.add(send(to, &message(handover, "{}")), "own");
     }
     let even = read(&mut turn, "even");
     assert_eq!(even.len(), 1);
@@ -52,7 +56,7 @@ fn a_large_envelope_is_split_and_nothing_is_lost_or_turned_round() {
     let mut turn = Turn::new(&"a".into(), 5);
     let body = format!("\"{}\"", "x".repeat(400_000));
     for handover in 0..5 {
-        turn.add(Job::Send { to: "b".into(), item: message(handover, &body) }, "own");
+        turn.add(send("b", &message(handover, &body)), "own");
     }
     let envelopes = read(&mut turn, "b");
     assert_eq!(envelopes.iter().map(|e| e.items.len()).collect::<Vec<_>>(), [2, 2, 1]);
@@ -66,7 +70,7 @@ fn an_item_beyond_the_limit_goes_alone() {
     let mut turn = Turn::new(&"a".into(), 5);
     let huge = format!("\"{}\"", "x".repeat(ENVELOPE_LIMIT_BYTES));
     for (handover, body) in [(0, "1"), (1, huge.as_str()), (2, "3")] {
-        turn.add(Job::Send { to: "b".into(), item: message(handover, body) }, "own");
+        turn.add(send("b", &message(handover, body)), "own");
     }
     let envelopes = read(&mut turn, "b");
     assert_eq!(envelopes.iter().map(|e| e.items.len()).collect::<Vec<_>>(), [1, 1, 1]);
@@ -78,13 +82,13 @@ fn a_turn_stops_taking_jobs_at_its_limits() {
     let mut turn = Turn::new(&"a".into(), 5);
     assert!(!turn.is_full());
     let huge = format!("\"{}\"", "x".repeat(TURN_LIMIT_BYTES));
-    turn.add(Job::Send { to: "b".into(), item: message(0, &huge) }, "own");
+    turn.add(send("b", &message(0, &huge)), "own");
     assert!(turn.is_full());
 
     let mut turn = Turn::new(&"a".into(), 5);
     for handover in 0..TURN_LIMIT_JOBS as u64 {
         assert!(!turn.is_full());
-        turn.add(Job::Send { to: "b".into(), item: message(handover, "1") }, "own");
+        turn.add(send("b", &message(handover, "1")), "own");
     }
     assert!(turn.is_full());
 }
@@ -95,7 +99,7 @@ fn a_body_passes_byte_for_byte() {
     let deep = format!("{}1{}", "[".repeat(1000), "]".repeat(1000));
     for body in ["{\"b\" : 1e2,\n\t\"a\":\"\\u00e4ä\\/\" }", "1.0", &deep] {
         let mut turn = Turn::new(&"a\"\\".into(), -1);
-        turn.add(Job::Send { to: "b".into(), item: message(1, body) }, "own");
+        turn.add(send("b", &message(1, body)), "own");
         let envelopes = read(&mut turn, "b");
         let Item::Message { body: got, .. } = &envelopes[0].items[0] else {
             panic!("not a message");
@@ -124,7 +128,7 @@ fn every_kind_of_item_survives_the_way() {
     ];
     let mut turn = Turn::new(&"a".into(), 5);
     for item in &items {
-        turn.add(Job::Send { to: "b".into(), item: item.clone() }, "own");
+        turn.add(send("b", &item), "own");
     }
     let envelopes = read(&mut turn, "b");
     assert_eq!(format!("{:?}", envelopes[0].items), format!("{items:?}"));
