@@ -52,16 +52,22 @@ enum Asker {
 }
 
 impl Job {
-    /// Users come first: logins may be many, and each reads much.
+    /// Users come first: logins may be many, and each reads much. Who is granted
+    /// one is a user: behind all those who ask for one, many at once would each
+    /// be halfway when their time is over, and begin again, for ever.
     fn asker(&self) -> (Rank, Asker) {
-        let session = match self {
-            Job::ReadPage { user, .. } => return (Rank::First, Asker::User(*user)),
-            Job::Request { session, .. } | Job::FinishLogin { session, .. } => session,
+        let user = match self {
+            Job::ReadPage { user, .. } => *user,
+            Job::FinishLogin { granted, .. } => granted.identity.user,
+            Job::Request { session, .. } => match &session.identity {
+                Some(identity) => identity.user,
+                None => {
+                    let stranger = Asker::Stranger(Source::of(session.peer.ip()));
+                    return (Rank::Second, stranger);
+                }
+            },
         };
-        match &session.identity {
-            Some(identity) => (Rank::First, Asker::User(identity.user)),
-            None => (Rank::Second, Asker::Stranger(Source::of(session.peer.ip()))),
-        }
+        (Rank::First, Asker::User(user))
     }
 }
 
@@ -231,5 +237,50 @@ impl Worker {
             }
         };
         self.service.tell(session.id, Post::Done { session, effects });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TokenHash;
+    use crate::serial::Serial;
+    use crate::service::token::Token;
+    use crate::service::{Identity, OwnClaim, SessionId};
+
+    /// A thousand who came back at once to take over what a dead server had
+    /// were all halfway when their time was over, again and again.
+    #[test]
+    fn whoever_is_granted_a_login_does_not_wait_behind_those_who_ask_for_one() {
+        let id = SessionId { reactor: 0, serial: Serial::MIN };
+        let stranger = || {
+            let peer = "192.0.2.1:4000".parse().unwrap();
+            Box::new(Session { id, peer, bare: false, identity: None })
+        };
+        let identity = Arc::new(Identity {
+            user: UserId(7),
+            quoted_name: "\"ann\"".into(),
+            claim: OwnClaim { epoch: 1, number: 1 },
+            token: TokenHash([0; 32]),
+        });
+        let (name, token) = ("ann".into(), Token::random());
+        let granted = Granted { identity, name, token, presented: None, acks: true, seq: None };
+        let asks = |_| Job::Request {
+            session: stranger(),
+            payload: Arc::from(*b"{}"),
+            submitted: Instant::now(),
+        };
+        let queue = FairQueue::new(100, SecondRank { capacity: 100, at_once: 1 });
+        let mut push = |job: Job| {
+            let (rank, asker) = job.asker();
+            assert!(matches!(queue.push(rank, asker, job), Pushed::Queued));
+        };
+        (0..50).map(asks).for_each(&mut push);
+        push(Job::FinishLogin { session: stranger(), granted: Box::new(granted) });
+        queue.close();
+        let mut order = Vec::new();
+        queue.serve(|job| order.push(matches!(job, Job::FinishLogin { .. })));
+        let place = order.iter().position(|finishes| *finishes).unwrap();
+        assert!(place <= 1, "it came as number {place} of {}", order.len());
     }
 }
