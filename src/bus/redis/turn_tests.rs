@@ -128,7 +128,7 @@ fn every_kind_of_item_survives_the_way() {
     ];
     let mut turn = Turn::new(&"a".into(), 5);
     for item in &items {
-        turn.add(send("b", &item), "own");
+        turn.add(send("b", item), "own");
     }
     let envelopes = read(&mut turn, "b");
     assert_eq!(format!("{:?}", envelopes[0].items), format!("{items:?}"));
