@@ -8,7 +8,8 @@
 //! floor.rs     ChatBench's least server
 //! door.rs      an address to connect to; registers people and logs them in
 //! client.rs    one framed connection: requests, replies, pushes
-//! cpp_client.rs  a client of the C++ family, with its habits
+//! cpp_client.rs  a client of the C++ family, with its habits; cpp_screen.rs
+//!              what it shows
 //! talk.rs      what people do on it: chat, befriend, join groups
 //! wire.rs      bytes and frames, over TCP or TLS (tls.rs)
 //! proxy.rs     a cable that can hang and be cut
@@ -23,6 +24,7 @@
 pub mod client;
 pub mod cluster;
 pub mod cpp_client;
+pub mod cpp_screen;
 pub mod door;
 pub mod floor;
 pub mod process;
