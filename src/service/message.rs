@@ -79,8 +79,12 @@ impl Body {
 
     fn set(&mut self, text: &[u8]) {
         match self {
-            Body::Short(kept) if text.len() <= SHORT_BYTES => {
+            // Little more memory than is counted for the text.
+            Body::Short(kept)
+                if text.len() <= SHORT_BYTES && kept.capacity() <= 2 * text.len().max(128) =>
+            {
                 kept.clear();
+                kept.reserve_exact(text.len());
                 kept.extend_from_slice(text);
             }
             Body::Short(_) | Body::Long(_) => *self = Body::new(text),

@@ -22,7 +22,7 @@ use super::session::LoginId;
 use crate::model::{OfflineOp, UserId};
 
 /// The most jobs that are taken at once.
-const BATCH_JOBS: usize = 512;
+pub(super) const BATCH_JOBS: usize = 512;
 /// No more jobs are taken with this much text.
 const BATCH_BYTES: usize = 4 << 20;
 /// So many are taken while a reactor may wait for the lock.
@@ -174,7 +174,7 @@ impl OfflineQueue {
 
     /// Takes what waits, up to a transaction's worth. Waits for the first job
     /// at most for so long, and for more as far as `gather` says; deletions and
-    /// barriers wait for nothing. [`Job::Stop`] is the last one.
+    /// barriers behind no copy wait for nothing. [`Job::Stop`] is the last one.
     pub fn take(&self, wait: Duration, gather: Gather) -> Vec<Job> {
         let mut now = Instant::now();
         let end = now + wait;

@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 
 use super::Service;
 use super::message::MessageCopy;
-use super::offline_queue::{Deletion, Gather, Job};
+use super::offline_queue::{BATCH_JOBS, Deletion, Gather, Job};
 use super::offline_quota::Quota;
 use super::session::Post;
 use super::settlement::Settled;
@@ -22,7 +22,9 @@ use crate::moment::Moment;
 
 /// How often what failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// So many copies, and so much text, are tried again for senders who could not
+/// And how soon at most, however many transactions there are meanwhile.
+const EARLIEST_RETRY: Duration = Duration::from_millis(500);
+/// So many copies, and so much text, each writer tries again for senders who could not
 /// be told to repeat them; whatever is beyond that is lost to them.
 const MOST_COPIES_OVERDUE: usize = 4096;
 const MOST_BYTES_OVERDUE: usize = 16 << 20;
@@ -86,7 +88,8 @@ pub fn run(service: &Arc<Service>, number: usize) {
     };
     let quota = Quota::new(service.settings.max_offline);
     let (overdue, barriers) = (Vec::new(), Vec::new());
-    let mut writer = Writer { service, quota, overdue, barriers, failing: false };
+    let next_try = Instant::now();
+    let mut writer = Writer { service, quota, overdue, next_try, barriers, failing: false };
     let mut gather = Gather::nothing();
     loop {
         let jobs = queue.take(RETRY, gather);
@@ -110,6 +113,8 @@ struct Writer<'a> {
     quota: Quota,
     /// Deletions that could not be made yet, and copies that are tried again.
     overdue: Vec<Part>,
+    /// When those are tried again.
+    next_try: Instant,
     /// What waits for those.
     barriers: Vec<Box<dyn FnOnce() + Send>>,
     failing: bool,
@@ -129,7 +134,7 @@ impl Writer<'_> {
                 Job::Stop => stops = true,
             }
         }
-        self.write(parts);
+        self.write(parts, stops);
         if stops {
             self.give_up();
             for then in self.barriers.drain(..) {
@@ -141,13 +146,27 @@ impl Writer<'_> {
         stops
     }
 
-    /// What is overdue, and then these: by itself, so that nothing else fails
-    /// with it.
-    fn write(&mut self, new: Vec<Part>) {
-        let overdue = std::mem::take(&mut self.overdue);
-        self.write_together(overdue);
+    /// What is overdue, if it is time or this is the last time, and then these:
+    /// by themselves, so that nothing else fails with them.
+    fn write(&mut self, new: Vec<Part>, is_last: bool) {
+        if is_last || Instant::now() >= self.next_try {
+            self.write_overdue();
+        }
         let new = self.in_turn(new);
         self.write_together(new);
+    }
+
+    /// In transactions like any other, up to the first that leaves something.
+    fn write_overdue(&mut self) {
+        let mut overdue = std::mem::take(&mut self.overdue);
+        while !overdue.is_empty() {
+            let later = overdue.split_off(overdue.len().min(BATCH_JOBS));
+            self.write_together(std::mem::replace(&mut overdue, later));
+            if !self.overdue.is_empty() {
+                self.next_try = Instant::now() + EARLIEST_RETRY;
+                return self.wait(overdue);
+            }
+        }
     }
 
     /// Parts that come behind none that is overdue; the others are so, too.
