@@ -67,8 +67,10 @@ fn what_a_cpp_client_says_while_the_database_is_away_comes_once_it_is_back() {
         cpp.send(&json!({"msgid": 9, "groupid": team}));
     }
     eventually("all are in it, and one is offline", SOON, || {
-        carol.tell_group(team, "all?") == (2, 1)
+        carol.tell_group(team, "here?") == (2, 1)
     });
+    // Whoever was in it first was asked more than once.
+    assert_eq!(carol.tell_group(team, "all?"), (2, 1));
     let read_on = |cpp: &mut CppClient| while cpp.next_message().text != "all?" {};
     read_on(&mut ann);
     read_on(&mut dan);
