@@ -1,6 +1,8 @@
 //! What servers tell each other, as JSON: one PUBLISH carries one
 //! [`Envelope`] with everything for one server.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -30,12 +32,13 @@ pub enum CopyOutcome {
     NotHere,
 }
 
-/// One thing that a server tells another.
+/// One thing that a server tells another. What is read refers to the envelope's
+/// text.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Item {
+pub enum Item<'a> {
     /// A message for some of the receiving server's users. The sending server
-    /// keeps every copy until its [`Item::Outcome`] comes.
+    /// keeps every copy until [`Item::Outcomes`] names it.
     Message {
         /// The sending server's number for it; outcomes repeat it.
         handover: u64,
@@ -44,18 +47,18 @@ pub enum Item {
         /// Who sent it.
         sender: UserId,
         /// The sender's own id of the message.
-        mid: String,
+        #[serde(borrow)]
+        mid: Cow<'a, str>,
         /// The push as the recipients get it.
-        body: Box<RawValue>,
+        #[serde(borrow)]
+        body: &'a RawValue,
     },
-    /// What became of copies of one handed-over message.
-    Outcome {
-        /// The number that came with the message.
-        handover: u64,
-        /// Whose copies.
-        users: Vec<UserId>,
-        /// What became of them.
+    /// What became of copies of messages that were handed over.
+    Outcomes {
+        /// What became of all of these.
         outcome: CopyOutcome,
+        /// The number that came with each message, and whose copy.
+        copies: Cow<'a, [(u64, UserId)]>,
     },
     /// Messages for this user were committed: feed from the table.
     Nudge {
@@ -145,13 +148,14 @@ pub struct Position {
 
 /// Everything that one server publishes to another in one turn.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Envelope {
+pub struct Envelope<'a> {
     /// The sending server's name.
     pub from: ServerId,
     /// Its epoch.
     pub epoch: i64,
     /// In order; empty for the heartbeat that a server sends to itself.
-    pub items: Vec<Item>,
+    #[serde(borrow)]
+    pub items: Vec<Item<'a>>,
     /// Which envelope of this server to that one it is.
     pub position: Position,
 }
@@ -175,8 +179,8 @@ mod tests {
             handover: 12,
             to: to.to_vec(),
             sender: UserId(3),
-            mid: "m-\"1\"\n".to_owned(),
-            body: RawValue::from_string(body.to_owned()).unwrap(),
+            mid: "m-\"1\"\n".into(),
+            body: serde_json::from_str(body).unwrap(),
         };
         let text = String::from_utf8(handed.to_json().unwrap()).unwrap();
         assert_eq!(text, serde_json::to_string(&item).unwrap());

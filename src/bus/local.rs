@@ -35,7 +35,7 @@ impl Bus for LocalBus {
     }
 
     /// There is no other server, so this is always [`BusError::Down`].
-    fn send(&self, _to: &ServerId, _item: Item) -> Result<(), BusError> {
+    fn send(&self, _to: &ServerId, _item: Item<'_>) -> Result<(), BusError> {
         Err(BusError::Down)
     }
 
@@ -77,7 +77,7 @@ mod tests {
             _from: &ServerId,
             _epoch: i64,
             _position: crate::bus::Position,
-            _items: Vec<Item>,
+            _items: Vec<Item<'_>>,
         ) {
             panic!("a server alone hears nothing");
         }

@@ -46,7 +46,7 @@ pub trait Bus: Send + Sync {
     /// Sends an item to another server, in order with what was sent to it
     /// before. `Ok` means queued; what then cannot be delivered is told by
     /// [`BusSink::on_unreachable`].
-    fn send(&self, to: &ServerId, item: Item) -> Result<(), BusError>;
+    fn send(&self, to: &ServerId, item: Item<'_>) -> Result<(), BusError>;
     /// The same for a message, which the other server gets as [`Item::Message`].
     fn hand_over(&self, to: &ServerId, message: &Handed<'_>) -> Result<(), BusError>;
     /// Asks where users are.
@@ -68,7 +68,7 @@ pub trait BusSink: Send + Sync {
     /// Another server (named with its epoch at the time of sending) sent these.
     /// `position` is theirs among all that it sends to this one: a gap means that
     /// what was in between is lost.
-    fn on_items(&self, from: &ServerId, epoch: i64, position: Position, items: Vec<Item>);
+    fn on_items(&self, from: &ServerId, epoch: i64, position: Position, items: Vec<Item<'_>>);
     /// Nothing that was sent to this server since it last answered can be
     /// assumed to have arrived: its channel has no subscriber, or Redis failed.
     fn on_unreachable(&self, server: &ServerId);

@@ -67,7 +67,14 @@ impl<M> ReactorHandle<M> {
     /// The reactor is gone; the message comes back. One that is posted in the
     /// very moment in which the reactor ends may be dropped with it.
     pub fn post(&self, message: M) -> Result<(), PostError<M>> {
-        self.push(Command::Post(message)).map_err(|command| match command {
+        self.put(message)?;
+        self.doorbell.ring();
+        Ok(())
+    }
+
+    /// Puts a message into the mailbox and wakes nobody.
+    fn put(&self, message: M) -> Result<(), PostError<M>> {
+        self.mailbox.send(Command::Post(message)).map_err(|refused| match refused.0 {
             Command::Post(message) => PostError(message),
             Command::Register(..) | Command::Shutdown(_) => {
                 unreachable!("what was pushed comes back")
@@ -78,10 +85,14 @@ impl<M> ReactorHandle<M> {
     /// Gives the reactor's handler these messages, waking it once.
     ///
     /// # Errors
-    /// The reactor is gone, and what it had not taken is dropped.
-    pub fn post_all(&self, messages: Vec<M>) -> Result<(), PostError<()>> {
-        for message in messages {
-            self.mailbox.send(Command::Post(message)).map_err(|_| PostError(()))?;
+    /// The reactor is gone; what did not go comes back. As with
+    /// [`ReactorHandle::post`], what it had not taken may be dropped.
+    pub fn post_all(&self, messages: Vec<M>) -> Result<(), PostError<Vec<M>>> {
+        let mut messages = messages.into_iter();
+        while let Some(message) = messages.next() {
+            if let Err(PostError(refused)) = self.put(message) {
+                return Err(PostError(std::iter::once(refused).chain(messages).collect()));
+            }
         }
         self.doorbell.ring();
         Ok(())

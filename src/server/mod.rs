@@ -276,8 +276,8 @@ impl Mailbox for Reach {
         self.0.post(post).map_err(|refused| refused.0)
     }
 
-    fn post_all(&self, posts: Vec<Post>) -> bool {
-        self.0.post_all(posts).is_ok()
+    fn post_all(&self, posts: Vec<Post>) -> Result<(), Vec<Post>> {
+        self.0.post_all(posts).map_err(|refused| refused.0)
     }
 }
 

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::message::{Message, MessageCopy, Origin};
 use super::outgoing::Outgoing;
+use super::posts::Posts;
 use super::registry::NEVER_POISONED;
 use super::session::{LoginId, Post, SessionId, Way};
 use super::settlement::Settled;
@@ -38,7 +39,7 @@ impl Service {
             }
         }
         for (server, users) in handed {
-            self.hand_over(&server, routing.handover.number(), message, users);
+            self.hand_over(&server, routing.handover.number(), message, &users);
         }
         if !to_locate.is_empty() {
             self.locate(to_locate);
@@ -57,35 +58,48 @@ impl Service {
         Ok(())
     }
 
-    /// A copy that another server handed to this one.
-    pub fn deliver_here(&self, copy: MessageCopy) {
-        if let Err(copy) = self.deliver_to_session(copy) {
+    /// A copy that another server handed to this one, on the bus's thread; what
+    /// a reactor is to get of it is added to `posts`.
+    pub(super) fn deliver_here(&self, copy: MessageCopy, posts: &mut Posts) {
+        let routing = self.routing();
+        let user = copy.to;
+        match self.registry.with_session(user, copy, |slot, copy| slot.accept(copy, &routing)) {
+            Ok(Next::Push(session, copy, way)) => {
+                posts.add(session, Post::Deliver { session, copy, way });
+            }
+            Ok(next) => self.go(user, next, &routing),
             // Back to the server that sent it, which stores it, and in order
             // with what else it has for this user.
-            self.settle(copy, Settled::NotHere);
+            Err(copy) => self.settle_with(copy, Settled::NotHere, posts),
         }
     }
 
-    /// What another server reports of copies that were handed to it.
-    pub(super) fn on_outcome(&self, handover: u64, users: Vec<UserId>, outcome: CopyOutcome) {
+    /// What another server reports of copies that were handed to it; what their
+    /// senders are told is added to `posts`.
+    pub(super) fn on_outcomes(
+        &self,
+        outcome: CopyOutcome,
+        copies: &[(u64, UserId)],
+        posts: &mut Posts,
+    ) {
         let settled = match outcome {
             CopyOutcome::Delivered => Settled::Delivered,
             CopyOutcome::Stored => Settled::Stored,
             CopyOutcome::NotHere => {
-                for user in users {
+                for &(handover, user) in copies {
                     let ours = |slot: &Slot| slot.handed.iter().any(|h| h.handover == handover);
                     self.store_handed(user, ours);
                 }
                 return;
             }
         };
-        for user in users {
+        for &(handover, user) in copies {
             let copy = self.registry.with(user, |slot| {
                 let at = slot.handed.iter().position(|h| h.handover == handover)?;
                 slot.handed.remove(at).map(|handed| handed.copy)
             });
             match copy {
-                Some(copy) => self.settle(copy, settled),
+                Some(copy) => self.settle_with(copy, settled, posts),
                 None => debug!(target: "bus", "user={user} outcome for a copy stored long since"),
             }
         }
@@ -215,7 +229,7 @@ impl Service {
             Next::Push(session, copy, way) => self.push(session, copy, way),
             Next::Store(copy) => self.write(copy),
             Next::HandOver(server, message) => {
-                self.hand_over(&server, routing.handover.number(), &message, vec![user]);
+                self.hand_over(&server, routing.handover.number(), &message, &[user]);
             }
             Next::Locate => self.locate(vec![user]),
             Next::LetGo => self.let_go(user),
@@ -262,11 +276,11 @@ impl Service {
         server: &ServerId,
         handover: u64,
         message: &Arc<Message>,
-        users: Vec<UserId>,
+        users: &[UserId],
     ) {
         let handed = Handed {
             handover,
-            to: &users,
+            to: users,
             sender: message.sender,
             mid: message.mid.text(),
             body: &message.body,
@@ -275,7 +289,7 @@ impl Service {
         if let Err(err) = sent {
             debug!(target: "bus", "server={server} handover failed, storing err={err}");
             for user in users {
-                self.store_handed(user, |slot| slot.handed.iter().any(|h| h.handover == handover));
+                self.store_handed(*user, |slot| slot.handed.iter().any(|h| h.handover == handover));
             }
         }
     }
@@ -317,7 +331,7 @@ impl Service {
             });
         }
         for item in outgoing.items {
-            self.hand_over(&item.server, item.handover, &item.message, item.users);
+            self.hand_over(&item.server, item.handover, &item.message, &item.users);
         }
         for user in users {
             self.let_go(*user);

@@ -14,12 +14,11 @@ use super::Service;
 use super::claims::Event;
 use super::delivery::remote_copy;
 use super::hearing::{Heard, Hearings};
+use super::posts::Posts;
 use super::registry::NEVER_POISONED;
 use super::takeover::Successor;
-use serde_json::value::RawValue;
-
-use crate::bus::{BusSink, Item, Position};
-use crate::model::{ServerId, UserId};
+use crate::bus::{BusSink, Handed, Item, Position};
+use crate::model::ServerId;
 
 /// The service as the bus sees it.
 pub struct Inbound {
@@ -43,19 +42,12 @@ impl Inbound {
     }
 
     /// A message that another server handed over.
-    fn take_in(
-        &self,
-        from: &ServerId,
-        handover: u64,
-        to: Vec<UserId>,
-        sender: UserId,
-        mid: &str,
-        body: &RawValue,
-    ) {
-        match self.service.memory.message(sender, mid, body.get().as_bytes()) {
+    fn take_in(&self, from: &ServerId, handed: &Handed<'_>, posts: &mut Posts) {
+        let Handed { handover, to, sender, mid, body } = *handed;
+        match self.service.memory.message(sender, mid, body) {
             Some(message) => {
                 for user in to {
-                    self.service.deliver_here(remote_copy(user, &message, from, handover));
+                    self.service.deliver_here(remote_copy(*user, &message, from, handover), posts);
                 }
             }
             // No memory for it here: the server that sent it stores it.
@@ -107,26 +99,33 @@ impl Inbound {
 }
 
 impl BusSink for Inbound {
-    fn on_items(&self, from: &ServerId, _epoch: i64, position: Position, items: Vec<Item>) {
+    fn on_items(&self, from: &ServerId, _epoch: i64, position: Position, items: Vec<Item<'_>>) {
         let resumes = items.iter().any(|item| matches!(item, Item::Resumed));
         let mut in_doubt = self.hear(from, position, resumes);
         let unswept = self.service.is_sweep_due();
+        let mut posts = Posts::default();
         for item in items {
+            if !matches!(item, Item::Message { .. } | Item::Outcomes { .. }) {
+                // Whatever this does to a session comes after these.
+                self.service.post_all(std::mem::take(&mut posts));
+            }
             match item {
                 Item::Message { handover, to, .. } if in_doubt || unswept => {
-                    self.service.bounce(from, handover, to);
+                    self.service.bounce(from, handover, &to);
+                }
+                Item::Message { handover, to, sender, mid, body } => {
+                    let body = body.get().as_bytes();
+                    let handed = Handed { handover, to: &to, sender, mid: &mid, body };
+                    self.take_in(from, &handed, &mut posts);
+                }
+                Item::Outcomes { outcome, copies } => {
+                    self.service.on_outcomes(outcome, &copies, &mut posts);
                 }
                 Item::Missed => self.service.on_missed(from),
                 Item::Resumed => {
                     self.hearings.lock().expect(NEVER_POISONED).resumed(from);
                     in_doubt = false;
                     self.answered(from);
-                }
-                Item::Message { handover, to, sender, mid, body } => {
-                    self.take_in(from, handover, to, sender, &mid, &body);
-                }
-                Item::Outcome { handover, users, outcome } => {
-                    self.service.on_outcome(handover, users, outcome);
                 }
                 Item::Nudge { user } => self.service.nudge_here(user),
                 Item::Close { user, claim, successor } => {
@@ -140,6 +139,7 @@ impl BusSink for Inbound {
                 Item::GroupChanged { group } => self.service.groups.drop_entry(group),
             }
         }
+        self.service.post_all(posts);
         self.service.flush_outcomes();
     }
 

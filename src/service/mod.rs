@@ -37,6 +37,7 @@ pub mod offline_writer;
 mod offline_writers;
 mod outgoing;
 pub mod password;
+mod posts;
 pub mod rate;
 pub mod registry;
 pub mod releaser;
@@ -255,17 +256,6 @@ impl Service {
             here::post(post);
         } else if self.post(session, post).is_err() {
             debug!(target: "service", "conn={session} its reactor has ended, nothing to tell it");
-        }
-    }
-
-    /// The same for much that one reactor is told.
-    fn tell_all(&self, reactor: u16, posts: Vec<Post>) {
-        let told = match self.mailboxes.get().and_then(|all| all.get(usize::from(reactor))) {
-            Some(mailbox) => mailbox.post_all(posts),
-            None => false,
-        };
-        if !told {
-            debug!(target: "service", "reactor={reactor} has ended, nothing to tell it");
         }
     }
 }

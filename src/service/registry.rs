@@ -77,7 +77,7 @@ impl Registry {
         let mut shard = self.shard(user);
         let slot = shard.get_or_insert(user);
         let result = act(slot);
-        let idle = slot.session.is_none() && slot.is_idle(Instant::now());
+        let idle = slot.is_idle(Instant::now);
         if idle {
             shard.remove(user);
         }
@@ -106,7 +106,7 @@ impl Registry {
         for shard in &self.shards {
             shard.lock().expect(NEVER_POISONED).0.retain(|entry| {
                 act(entry.user, &mut entry.slot);
-                !entry.slot.is_idle(now)
+                !entry.slot.is_idle(|| now)
             });
         }
     }

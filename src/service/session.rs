@@ -88,9 +88,9 @@ pub trait Mailbox: Send + Sync {
     /// Posts; gives the post back where the reactor has ended.
     fn post(&self, post: Post) -> Result<(), Post>;
 
-    /// Posts all of these, waking the reactor once. Whether they went; those
-    /// that did not are lost with the reactor that has ended.
-    fn post_all(&self, posts: Vec<Post>) -> bool;
+    /// Posts all of these, waking the reactor once; gives back what did not go
+    /// where the reactor has ended.
+    fn post_all(&self, posts: Vec<Post>) -> Result<(), Vec<Post>>;
 }
 
 /// How a copy comes to its recipient's reactor.

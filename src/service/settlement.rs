@@ -2,7 +2,7 @@
 //! recipient has confirmed it, when it is committed, or when neither
 //! can be.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use log::warn;
 use rustc_hash::FxHashMap;
 
 use super::message::{MessageCopy, Origin};
+use super::posts::Posts;
 use super::registry::NEVER_POISONED;
 use super::session::{Answer, Post, SessionId};
 use super::{Service, message::Message};
@@ -134,7 +135,16 @@ impl GroupTicket {
 
 /// Outcomes for other servers, gathered until the end of a turn.
 #[derive(Default)]
-pub(super) struct Outcomes(Mutex<FxHashMap<(ServerId, u64, CopyOutcome), Vec<UserId>>>);
+pub(super) struct Outcomes(Mutex<Gathered>);
+
+#[derive(Default)]
+struct Gathered {
+    /// The copies by who waits for them and what became of them: the number of
+    /// the handover, and the recipient.
+    copies: FxHashMap<(ServerId, CopyOutcome), Vec<(u64, UserId)>>,
+    /// How many these are.
+    count: usize,
+}
 
 /// Beyond this many outcomes that cannot be sent, the deadlines of the servers
 /// that wait for them tell what this one cannot.
@@ -144,15 +154,16 @@ impl Outcomes {
     fn add(&self, server: ServerId, handover: u64, outcome: CopyOutcome, user: UserId) {
         {
             let mut outcomes = self.0.lock().expect(NEVER_POISONED);
-            if outcomes.len() < MOST_OUTCOMES {
-                outcomes.entry((server, handover, outcome)).or_default().push(user);
+            if outcomes.count < MOST_OUTCOMES {
+                outcomes.count += 1;
+                outcomes.copies.entry((server, outcome)).or_default().push((handover, user));
                 return;
             }
         }
         warn!(target: "bus", "server={server} user={user} too many outcomes wait, one is dropped");
     }
 
-    fn take(&self) -> FxHashMap<(ServerId, u64, CopyOutcome), Vec<UserId>> {
+    fn take(&self) -> Gathered {
         std::mem::take(&mut *self.0.lock().expect(NEVER_POISONED))
     }
 }
@@ -161,14 +172,14 @@ impl Service {
     /// Sends the outcomes gathered since the last time: at the end of a
     /// reactor's turn, of a batch of the writer, and of what the bus brought.
     pub fn flush_outcomes(&self) {
-        for ((server, handover, outcome), users) in self.outcomes.take() {
-            let item = Item::Outcome { handover, users: users.clone(), outcome };
+        for ((server, outcome), copies) in self.outcomes.take().copies {
+            let item = Item::Outcomes { outcome, copies: Cow::Borrowed(&copies) };
             match self.bus.send(&server, item) {
                 Ok(()) => {}
                 // Goes with the next ones, in time for the other server's
                 // deadline if Redis was away for a moment only.
                 Err(BusError::Full | BusError::Down) => {
-                    for user in users {
+                    for (handover, user) in copies {
                         self.outcomes.add(server.clone(), handover, outcome, user);
                     }
                 }
@@ -177,9 +188,9 @@ impl Service {
     }
 
     /// Gives another server all its copies of a handover back.
-    pub(super) fn bounce(&self, server: &ServerId, handover: u64, users: Vec<UserId>) {
+    pub(super) fn bounce(&self, server: &ServerId, handover: u64, users: &[UserId]) {
         for user in users {
-            self.outcomes.add(server.clone(), handover, CopyOutcome::NotHere, user);
+            self.outcomes.add(server.clone(), handover, CopyOutcome::NotHere, *user);
         }
     }
 
@@ -196,14 +207,17 @@ impl Service {
         copies: impl IntoIterator<Item = MessageCopy>,
         settled: Settled,
     ) {
-        let mut posts: BTreeMap<u16, Vec<Post>> = BTreeMap::new();
+        let mut posts = Posts::default();
         for copy in copies {
-            if let Some((session, answer)) = self.settlement(copy, settled) {
-                posts.entry(session.reactor).or_default().push(Post::Settled { session, answer });
-            }
+            self.settle_with(copy, settled, &mut posts);
         }
-        for (reactor, posts) in posts {
-            self.tell_all(reactor, posts);
+        self.post_all(posts);
+    }
+
+    /// The same for one of many.
+    pub(super) fn settle_with(&self, copy: MessageCopy, settled: Settled, posts: &mut Posts) {
+        if let Some((session, answer)) = self.settlement(copy, settled) {
+            posts.add(session, Post::Settled { session, answer });
         }
     }
 

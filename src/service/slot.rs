@@ -383,7 +383,8 @@ impl Slot {
         copies
     }
 
-    pub(super) fn is_idle(&self, now: Instant) -> bool {
+    /// Whether nothing is known of the recipient; looks at the clock if need be.
+    pub(super) fn is_idle(&self, now: impl FnOnce() -> Instant) -> bool {
         self.session.is_none()
             && !self.logging_in
             && self.writing == 0
@@ -391,7 +392,7 @@ impl Slot {
             && self.posted == 0
             && self.hold.is_none()
             && match self.location.as_deref() {
-                Some(Location::At(_, since)) => now.duration_since(*since) >= LOCATION_TTL,
+                Some(Location::At(_, since)) => now().duration_since(*since) >= LOCATION_TTL,
                 Some(Location::Nowhere) | None => true,
             }
     }

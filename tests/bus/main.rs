@@ -90,13 +90,13 @@ impl Drop for Member {
 }
 
 /// A handed-over message with this body.
-fn message(handover: u64, body: &str) -> Item {
+fn message(handover: u64, body: &str) -> Item<'_> {
     Item::Message {
         handover,
         to: vec![UserId(2)],
         sender: UserId(1),
-        mid: format!("m-{handover}"),
-        body: serde_json::value::RawValue::from_string(body.to_owned()).unwrap(),
+        mid: format!("m-{handover}").into(),
+        body: serde_json::from_str(body).unwrap(),
     }
 }
 

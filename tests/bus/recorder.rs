@@ -19,7 +19,7 @@ pub struct Recorder {
 #[derive(Debug, Default)]
 pub struct Seen {
     /// One entry per call of `on_items`: who, which epoch, what.
-    pub envelopes: Vec<(ServerId, i64, Vec<Item>)>,
+    pub envelopes: Vec<(ServerId, i64, Vec<Item<'static>>)>,
     /// The number of each of these, with who sent it.
     pub numbers: Vec<(ServerId, u64)>,
     pub unreachable: Vec<ServerId>,
@@ -79,7 +79,10 @@ impl Recorder {
 }
 
 impl BusSink for Recorder {
-    fn on_items(&self, from: &ServerId, epoch: i64, position: Position, items: Vec<Item>) {
+    fn on_items(&self, from: &ServerId, epoch: i64, position: Position, items: Vec<Item<'_>>) {
+        // They refer to a text that is gone when this returns.
+        let text = serde_json::to_vec(&items).unwrap().leak();
+        let items = serde_json::from_slice(text).unwrap();
         self.note(|seen| {
             seen.numbers.push((from.clone(), position.number));
             seen.envelopes.push((from.clone(), epoch, items));

@@ -157,7 +157,7 @@ impl Bus for RedisBus {
         self.shared.is_up()
     }
 
-    fn send(&self, to: &ServerId, item: Item) -> Result<(), BusError> {
+    fn send(&self, to: &ServerId, item: Item<'_>) -> Result<(), BusError> {
         self.send_text(to, serde_json::to_vec(&item))
     }
 

@@ -112,7 +112,7 @@ impl Subscriber {
 
     /// Handles one message. True if it was this server's own heartbeat.
     fn take(&mut self, text: &[u8]) -> bool {
-        let envelope: Envelope = match serde_json::from_slice(text) {
+        let envelope: Envelope<'_> = match serde_json::from_slice(text) {
             Ok(envelope) => envelope,
             Err(err) => {
                 // Without the parser's words: they may quote a message's text.

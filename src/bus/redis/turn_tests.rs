@@ -1,24 +1,22 @@
-use serde_json::value::RawValue;
-
 use super::*;
 use crate::bus::{Item, item};
 
-fn message(handover: u64, body: &str) -> Item {
+fn message(handover: u64, body: &str) -> Item<'_> {
     Item::Message {
         handover,
         to: vec![UserId(7), UserId(8)],
         sender: UserId(1),
-        mid: "m-1".to_owned(),
-        body: RawValue::from_string(body.to_owned()).unwrap(),
+        mid: "m-1".into(),
+        body: serde_json::from_str(body).unwrap(),
     }
 }
 
-fn send(to: &str, item: &Item) -> Job {
+fn send(to: &str, item: &Item<'_>) -> Job {
     Job::Send { to: to.into(), item: serde_json::to_vec(item).unwrap() }
 }
 
 /// The envelopes for one server as the other side reads them.
-fn read(turn: &mut Turn, to: &str) -> Vec<item::Envelope> {
+fn read<'a>(turn: &'a mut Turn, to: &str) -> Vec<item::Envelope<'a>> {
     turn.pack(&mut Sent::new());
     turn.envelopes
         .iter()
@@ -27,7 +25,7 @@ fn read(turn: &mut Turn, to: &str) -> Vec<item::Envelope> {
         .collect()
 }
 
-fn handovers(envelopes: &[item::Envelope]) -> Vec<u64> {
+fn handovers(envelopes: &[item::Envelope<'_>]) -> Vec<u64> {
     envelopes
         .iter()
         .flat_map(|envelope| &envelope.items)
@@ -113,14 +111,14 @@ fn a_heartbeat_is_an_empty_envelope() {
     let mut turn = Turn::new(&"a".into(), 5);
     turn.add(Job::Beat, "own");
     turn.pack(&mut Sent::new());
-    let beat: item::Envelope = serde_json::from_slice(&turn.head).unwrap();
+    let beat: item::Envelope<'_> = serde_json::from_slice(&turn.head).unwrap();
     assert_eq!((&*beat.from, beat.epoch, beat.items.len()), ("a", 5, 0));
 }
 
 #[test]
 fn every_kind_of_item_survives_the_way() {
     let items = [
-        Item::Outcome { handover: 3, users: vec![UserId(2)], outcome: item::CopyOutcome::NotHere },
+        Item::Outcomes { outcome: item::CopyOutcome::NotHere, copies: vec![(3, UserId(2))].into() },
         Item::Nudge { user: UserId(4) },
         Item::Close { user: UserId(5), claim: i64::MAX, successor: 1 },
         Item::Closed { user: UserId(5), successor: i64::MAX },

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::support::{Rig, SOON, Script, Seen, framed};
+use super::support::{Errand, Rig, SOON, Script, Seen, framed};
 use crate::net::{CloseReason, Flow, PostError};
 
 fn closes(seen: &[Seen]) -> Vec<&CloseReason> {
@@ -88,6 +88,15 @@ fn a_reactor_that_has_ended_gives_back_what_it_is_sent() {
     let Err(PostError(errand)) = refused else { panic!("posted to nobody") };
     drop(errand);
     assert!(ran.recv().is_err(), "it came back and was dropped here");
+
+    let (sender, ran) = crossbeam_channel::bounded(3);
+    let errands = (0..3).map(|n| -> Errand {
+        let sender = sender.clone();
+        Box::new(move |_| sender.send(n).unwrap())
+    });
+    let refused = rig.handle.post_all(errands.collect());
+    let Err(PostError(errands)) = refused else { panic!("posted to nobody") };
+    assert_eq!((errands.len(), ran.len()), (3, 0));
 }
 
 #[test]
