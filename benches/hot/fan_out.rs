@@ -33,7 +33,7 @@ fn registry() -> Registry {
 
 fn message() -> Arc<Message> {
     let body = [b'x'; 150];
-    MessageMemory::new().message(UserId(ONLINE), "91d2c7aa53f04e18", &body).unwrap()
+    MessageMemory::new().message(Origin::Nobody, UserId(ONLINE), "91d2c7aa53f04e18", &body).unwrap()
 }
 
 /// A message to a group of 500 who are live here: the way of each copy is
@@ -50,7 +50,7 @@ fn to_a_group_of_500(bencher: Bencher<'_, '_>) {
             handover_timeout: Duration::from_secs(7),
         };
         for user in (1..=MEMBERS).map(UserId) {
-            let copy = MessageCopy { to: user, message: message.clone(), origin: Origin::Nobody };
+            let copy = MessageCopy { to: user, message: message.clone() };
             let way = match registry.with(user, |slot| slot.accept(copy, &routing)) {
                 Next::Push(_, copy, way) => {
                     drop(black_box(copy));

@@ -1,7 +1,7 @@
 //! What is written for every message: its push, and its sender's answer.
 
 use cluster_chat::model::{GroupId, UserId};
-use cluster_chat::protocol::push::{Push, Target};
+use cluster_chat::protocol::push::{self, Push, Target};
 use cluster_chat::protocol::reply::write_one_chat_done;
 use divan::{Bencher, black_box};
 
@@ -12,7 +12,11 @@ fn measure_push(bencher: Bencher<'_, '_>, target: Target, msg: &str) {
     let time = "\"2026-11-21T12:00:00Z\"";
     let (sender, name, mid) = (UserId(1), "\"alice\"", mid.as_str());
     let push = |msg| Push { target, sender, name, msg, time, mid };
-    bencher.bench(|| push(black_box(msg)).with_text(<[u8]>::len));
+    bencher.bench(|| {
+        let mut text = push::scratch();
+        push(black_box(msg)).write(&mut text);
+        push::put_by(black_box(text));
+    });
 }
 
 /// The push of a message of 150 bytes.

@@ -9,10 +9,10 @@ pub(super) fn read<'a>(text: &'a str, mut field: impl FnMut(&'a str, &'a str)) -
     scan.token(b'{')?;
     if scan.token(b'}').is_none() {
         loop {
-            let key = scan.string()?;
+            let key = scan.key()?;
             scan.token(b':')?;
             let value = scan.value()?;
-            field(&key[1..key.len() - 1], value);
+            field(key, value);
             if scan.token(b',').is_none() {
                 scan.token(b'}')?;
                 break;
@@ -26,23 +26,16 @@ pub(super) fn read<'a>(text: &'a str, mut field: impl FnMut(&'a str, &'a str)) -
 /// How many bytes at the start of a text stand in a JSON string for
 /// themselves: no quote, no backslash, no control character.
 pub(super) fn plain_bytes(text: &[u8]) -> usize {
-    let (words, rest) = text.as_chunks::<WORD_BYTES>();
-    for (number, word) in words.iter().enumerate() {
+    let mut rest = text;
+    while let Some((word, after)) = rest.split_first_chunk() {
         let special = special_bytes(*word);
         if special != 0 {
-            return number * WORD_BYTES + first_byte(special);
+            return text.len() - rest.len() + first_byte(special);
         }
+        rest = after;
     }
     let is_special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-    match text.last_chunk::<WORD_BYTES>() {
-        // The last bytes once more: those of them that were seen are plain.
-        Some(last) if !rest.is_empty() => match special_bytes(*last) {
-            0 => text.len(),
-            special => text.len() - WORD_BYTES + first_byte(special),
-        },
-        Some(_) => text.len(),
-        None => rest.iter().position(is_special).unwrap_or(rest.len()),
-    }
+    text.len() - rest.len() + rest.iter().position(is_special).unwrap_or(rest.len())
 }
 
 /// Bytes that are looked at together, as one number.
@@ -60,6 +53,7 @@ fn special_bytes(word: [u8; WORD_BYTES]) -> u64 {
     (below(word, b' ') | is(b'"') | is(b'\\')) & !word & HIGHS
 }
 
+/// Which byte is the first that is marked; [`WORD_BYTES`] if none is.
 fn first_byte(marks: u64) -> usize {
     marks.trailing_zeros() as usize / 8
 }
@@ -87,14 +81,33 @@ impl<'a> Scan<'a> {
     fn token(&mut self, byte: u8) -> Option<()> {
         if self.next()? != byte {
             self.space();
+            return self.take(byte);
         }
-        self.take(byte)
+        self.at += 1;
+        Some(())
     }
 
     fn space(&mut self) {
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.next() {
             self.at += 1;
         }
+    }
+
+    /// A string without escapes, without its quotes: mostly one of a few bytes.
+    fn key(&mut self) -> Option<&'a str> {
+        let bytes = self.text.as_bytes();
+        if let Some((b'"', rest)) = bytes.get(self.at..).and_then(<[u8]>::split_first)
+            && let Some(word) = rest.first_chunk()
+        {
+            let length = first_byte(special_bytes(*word));
+            if rest.get(length) == Some(&b'"') {
+                let start = self.at + 1;
+                self.at = start + length + 1;
+                return self.text.get(start..start + length);
+            }
+        }
+        let quoted = self.string()?;
+        Some(&quoted[1..quoted.len() - 1])
     }
 
     /// A string without escapes, with its quotes.

@@ -1,7 +1,7 @@
 //! What is pushed to recipients: built once per message, shared by all of
 //! its copies and by the table of missed messages.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::msgid::{GROUP_CHAT_PUSH, ONE_CHAT_PUSH};
@@ -9,12 +9,25 @@ use super::reply::{number, quoted};
 use crate::model::{GroupId, UserId};
 
 thread_local! {
-    /// Where a push is put together before its length is known.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// A longer push's memory is given back.
 const MOST_SCRATCH_BYTES: usize = 64 * 1024;
+
+/// Where a push is put together before its length is known: empty memory of this
+/// thread, which goes back there by [`put_by`].
+pub fn scratch() -> Vec<u8> {
+    let mut text = SCRATCH.take();
+    text.clear();
+    text
+}
+
+/// Keeps the memory of [`scratch`] for the next push.
+pub fn put_by(mut text: Vec<u8>) {
+    text.shrink_to(MOST_SCRATCH_BYTES);
+    SCRATCH.set(text);
+}
 
 /// Where a push goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,18 +57,8 @@ pub struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// Builds its JSON text, for `then` to keep.
-    pub fn with_text<R>(&self, then: impl FnOnce(&[u8]) -> R) -> R {
-        SCRATCH.with_borrow_mut(|out| {
-            out.clear();
-            self.write(out);
-            let kept = then(out);
-            out.shrink_to(MOST_SCRATCH_BYTES);
-            kept
-        })
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
+    /// Appends its JSON text.
+    pub fn write(&self, out: &mut Vec<u8>) {
         let (msgid, key, to) = match self.target {
             Target::User(user) => (ONE_CHAT_PUSH, &br#","to":"#[..], user.0),
             Target::Group(group) => (GROUP_CHAT_PUSH, &br#","groupid":"#[..], group.0),
@@ -87,7 +90,9 @@ pub fn push(
     time: &str,
     mid: &str,
 ) -> Arc<[u8]> {
-    Push { target, sender, name: &quoted(name), msg, time, mid }.with_text(|text| text.into())
+    let mut text = Vec::new();
+    Push { target, sender, name: &quoted(name), msg, time, mid }.write(&mut text);
+    text.into()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! the connection's end or log-out, or when a login comes back to a
 //! connection that is gone.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,6 +47,8 @@ pub(super) struct Gateway {
     pub(super) turn: Moment,
     /// Where answers are written before they are sent.
     text: Vec<u8>,
+    /// What was told on this thread and is being done.
+    told: VecDeque<Post>,
     pub(super) last_push: LastPush,
 }
 
@@ -103,6 +106,7 @@ impl Gateway {
             stopping: false,
             turn: Instant::now().into(),
             text: Vec::new(),
+            told: VecDeque::new(),
             last_push: LastPush::default(),
         }
     }
@@ -245,23 +249,29 @@ impl Handler for Gateway {
 impl Gateway {
     /// Takes what was told on this thread.
     fn take_posts(&mut self, io: &mut Io<'_>) {
-        while let Some(post) = here::take() {
-            self.post(io, post);
+        loop {
+            here::take(&mut self.told);
+            if self.told.is_empty() {
+                return;
+            }
+            while let Some(post) = self.told.pop_front() {
+                self.post(io, post);
+            }
         }
     }
 
     fn post(&mut self, io: &mut Io<'_>, post: Post) {
         match post {
-            Post::Done { session, effects } => self.done(io, session, effects),
+            Post::Done { session, effects } => self.done(io, session, *effects),
             Post::Deliver { session, copy, way } => self.deliver(io, conn_id(session), copy, way),
             Post::Settled { session, answer } => self.settled(io, conn_id(session), answer),
             Post::Nudged { login } => self.nudged(io, login),
-            Post::Page { login, nudges, page } => self.page(io, login, nudges, page),
+            Post::Page { login, nudges, page } => self.page(io, login, nudges, *page),
             Post::Deleted { login } => self.deleted(io, login),
             Post::LoggedOut { login } => self.logged_out(io, login),
             Post::FormerEnded { login } => self.former_ended(io, login),
             Post::Close { login, reason, successor } => {
-                self.close_login(io, login, reason, successor);
+                self.close_login(io, login, reason, successor.map(|boxed| *boxed));
             }
         }
     }
@@ -274,8 +284,8 @@ impl Gateway {
         let is_bare = peer.is_bare();
         self.text.clear();
         answer.write(&mut self.text);
-        if let Answer::Done { message, .. } = answer {
-            message.put_by();
+        if let Answer::Done { copy, .. } = answer {
+            copy.message.put_by();
         }
         if is_bare {
             bare::reply(io, conn, &self.text);

@@ -168,17 +168,20 @@ impl Pools {
         match job {
             Job::Request { session, payload, .. } => {
                 let effects = self.service.refuse(&payload, &self.refusal(lane));
-                self.service.tell(session.id, Post::Done { session, effects });
+                self.service.tell(session.id, Post::done(session, effects));
             }
             Job::FinishLogin { session, granted } => {
                 let end = End::default();
                 self.service.end_session(session.id, &granted.identity, Ended::default(), end);
                 let effects = Effects::login_refused(granted.seq, &self.refusal(lane));
-                self.service.tell(session.id, Post::Done { session, effects });
+                self.service.tell(session.id, Post::done(session, effects));
             }
             Job::ReadPage { login, .. } => {
                 let busy = StoreError::Unavailable("too many wait for the workers".to_owned());
-                self.service.tell(login.session, Post::Page { login, nudges: 0, page: Err(busy) });
+                self.service.tell(
+                    login.session,
+                    Post::Page { login, nudges: 0, page: Box::new(Err(busy)) },
+                );
             }
         }
     }
@@ -206,7 +209,7 @@ impl Worker {
             Job::ReadPage { login, user, pushed } => {
                 // Counted before the read: a nudge during it counts.
                 let nudges = self.service.nudges(user);
-                let page = self.service.read_page(user, &pushed);
+                let page = Box::new(self.service.read_page(user, &pushed));
                 self.service.tell(login.session, Post::Page { login, nudges, page });
             }
         }
@@ -217,7 +220,7 @@ impl Worker {
             Ok(effects) => effects,
             Err(refusal) => Effects::login_refused(granted.seq, &refusal),
         };
-        self.service.tell(session.id, Post::Done { session, effects });
+        self.service.tell(session.id, Post::done(session, effects));
     }
 
     fn request(&self, mut session: Box<Session>, payload: &[u8], submitted: Instant) {
@@ -225,7 +228,7 @@ impl Worker {
             // Answered with errno 13 already: doing it would only keep the
             // others waiting.
             let effects = self.service.refuse(payload, &too_late());
-            return self.service.tell(session.id, Post::Done { session, effects });
+            return self.service.tell(session.id, Post::done(session, effects));
         }
         let effects = match self.service.handle(&mut session, payload, Place::Worker) {
             Handled::Done(effects) => effects,
@@ -236,7 +239,7 @@ impl Worker {
                 self.service.refuse(payload, &refusal)
             }
         };
-        self.service.tell(session.id, Post::Done { session, effects });
+        self.service.tell(session.id, Post::done(session, effects));
     }
 }
 

@@ -67,9 +67,9 @@ impl Service {
         &self,
         session: &mut Session,
         context: Context,
-        login: Login<'_>,
+        login: &Login<'_>,
     ) -> Result<Handled, Refusal> {
-        let proved = self.prove(session.peer, &login)?;
+        let proved = self.prove(session.peer, login)?;
         let user = proved.user;
         let takeover = login.takeover || proved.token.is_some();
         self.registry.with(user, |slot| {
@@ -85,7 +85,7 @@ impl Service {
             slot.logging_in = true;
             Ok(())
         })?;
-        let entered = self.enter(session.id, context, &login, proved);
+        let entered = self.enter(session.id, context, login, proved);
         self.registry.with(user, |slot| {
             slot.logging_in = false;
             slot.revoked.clear();

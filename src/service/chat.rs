@@ -1,5 +1,6 @@
 //! Messages to one user and to a group.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use super::session::{Identity, SessionId};
 use super::settlement::GroupTicket;
 use super::{Service, random_mid, store_refusal, time_text};
 use crate::model::{GroupId, UserId};
-use crate::protocol::push::{Push, Target};
+use crate::protocol::push::{self, Push, Target};
 use crate::protocol::reply::{self, GroupChatFields, MAX_PAYLOAD_BYTES, OneChatFields};
 use crate::protocol::request::Chat;
 use crate::protocol::{Errno, MsgId, Refusal};
@@ -25,23 +26,24 @@ impl Service {
         &self,
         session: SessionId,
         identity: &Identity,
-        context: Context,
+        context: &Context,
         to: UserId,
-        chat: Chat<'_>,
+        chat: &Chat<'_>,
     ) -> Handled {
-        let mid = chat.mid.clone().unwrap_or_else(|| random_mid().into());
-        let message = match self.message(Target::User(to), identity, context, &chat, &mid) {
+        let mid = mid_of(chat);
+        let origin = Origin::One { session, seq: context.seq };
+        let target = Target::User(to);
+        let message = match self.message(origin, target, identity, context, chat, &mid) {
             Ok(message) => message,
-            Err(refusal) => {
+            Err(why) => {
                 let fields = OneChatFields { mid: &mid, to, status: None };
-                return refused(MsgId::OneChat, context, &refusal, fields);
+                return refused(MsgId::OneChat, context, &why.refusal(), fields);
             }
         };
-        let origin = Origin::One { session, seq: context.seq };
         // Whoever is online here exists.
-        if let Err(copy) = self.deliver_to_session(MessageCopy { to, message, origin }) {
+        if let Err(copy) = self.deliver_to_session(MessageCopy { to, message }) {
             match self.user_exists(to, context.place) {
-                Exists::Yes => self.deliver(&copy.message.clone(), std::iter::once(copy)),
+                Exists::Yes => self.deliver_one(copy),
                 Exists::AskDatabase => return Handled::Later(Lane::Database),
                 Exists::Refused(refusal) => {
                     let fields = OneChatFields { mid: &mid, to, status: None };
@@ -57,11 +59,11 @@ impl Service {
         &self,
         session: SessionId,
         identity: &Identity,
-        context: Context,
+        context: &Context,
         group: GroupId,
-        chat: Chat<'_>,
+        chat: &Chat<'_>,
     ) -> Handled {
-        let mid = chat.mid.clone().unwrap_or_else(|| random_mid().into());
+        let mid = mid_of(chat);
         let members = match (self.groups.fresh(group), context.place) {
             (Some(members), _) => Ok(members),
             (None, Place::Reactor) => return Handled::Later(Lane::Database),
@@ -82,23 +84,17 @@ impl Service {
             }
         };
         let copies = u32::try_from(members.len() - 1).expect("user ids are 31 bits");
-        let ticket = Arc::new(GroupTicket::new(session, context.seq, group, copies));
+        let ticket = Box::new(GroupTicket::new(session, context.seq, group, copies));
         if copies == 0 {
             return Handled::Done(Effects::reply(ticket.reply(&mid)));
         }
-        let message = match self.message(Target::Group(group), identity, context, &chat, &mid) {
+        let (origin, target) = (Origin::Group(ticket), Target::Group(group));
+        let message = match self.message(origin, target, identity, context, chat, &mid) {
             Ok(message) => message,
-            Err(refusal) => return refused_group(context, group, &mid, &refusal),
+            Err(why) => return refused_group(context, group, &mid, &why.refusal()),
         };
-        let others = members.iter().filter(|member| **member != identity.user);
-        self.deliver(
-            &message,
-            others.map(|to| MessageCopy {
-                to: *to,
-                message: message.clone(),
-                origin: Origin::Group(ticket.clone()),
-            }),
-        );
+        let others = members.iter().copied().filter(|member| *member != identity.user);
+        self.deliver(&message, others);
         Handled::Done(Effects { awaiting: 1, copies, ..Effects::default() })
     }
 
@@ -112,12 +108,13 @@ impl Service {
     /// Builds a message, once for all of its copies.
     fn message(
         &self,
+        origin: Origin,
         target: Target,
         identity: &Identity,
-        context: Context,
+        context: &Context,
         chat: &Chat<'_>,
         mid: &str,
-    ) -> Result<Arc<Message>, Refusal> {
+    ) -> Result<Arc<Message>, NotMade> {
         let own: String;
         let mid_json = match chat.mid_json {
             Some(json) => json,
@@ -128,42 +125,33 @@ impl Service {
             }
         };
         let (sender, name) = (identity.user, &*identity.quoted_name);
-        let message_at = |time: &str| {
-            let push = Push { target, sender, name, msg: chat.msg, time, mid: mid_json };
-            push.with_text(|text| self.message_of(sender, context, mid, text))
+        let mut text = push::scratch();
+        let mut write_at = |time: &str| {
+            Push { target, sender, name, msg: chat.msg, time, mid: mid_json }.write(&mut text);
         };
         match chat.time {
-            Some(time) => message_at(time),
-            None => time_text::with_now(message_at),
+            Some(time) => write_at(time),
+            None => time_text::with_now(write_at),
         }
+        let message = self.message_of(origin, sender, context, mid, &text);
+        push::put_by(text);
+        message
     }
 
     fn message_of(
         &self,
+        origin: Origin,
         sender: UserId,
-        context: Context,
+        context: &Context,
         mid: &str,
         text: &[u8],
-    ) -> Result<Arc<Message>, Refusal> {
+    ) -> Result<Arc<Message>, NotMade> {
         if text.len() > MAX_PAYLOAD_BYTES {
-            return Err(Refusal::new(
-                Errno::TooLarge,
-                format!(
-                    "with your name, mid and time the message has {} bytes, {MAX_PAYLOAD_BYTES} \
-                     fit a frame: send less",
-                    text.len()
-                ),
-            ));
+            return Err(NotMade::TooLarge(text.len()));
         }
         let tried_until = (!context.hears_refusals).then(|| (Instant::now() + TRIED_FOR).into());
-        let message = self.memory.message_tried_until(tried_until, sender, mid, text);
-        message.ok_or_else(|| {
-            Refusal::new(
-                Errno::SlowDown,
-                "the server has too many messages under way: send it again in a moment with the \
-                 same mid",
-            )
-        })
+        let message = self.memory.message_tried_until(tried_until, origin, sender, mid, text);
+        message.ok_or(NotMade::TooMany)
     }
 
     fn user_exists(&self, user: UserId, place: Place) -> Exists {
@@ -184,20 +172,55 @@ impl Service {
     }
 }
 
+/// Why there is no message.
+enum NotMade {
+    /// It would have so many bytes.
+    TooLarge(usize),
+    /// There are too many.
+    TooMany,
+}
+
+impl NotMade {
+    fn refusal(self) -> Refusal {
+        match self {
+            NotMade::TooLarge(bytes) => Refusal::new(
+                Errno::TooLarge,
+                format!(
+                    "with your name, mid and time the message has {bytes} bytes, \
+                     {MAX_PAYLOAD_BYTES} fit a frame: send less"
+                ),
+            ),
+            NotMade::TooMany => Refusal::new(
+                Errno::SlowDown,
+                "the server has too many messages under way: send it again in a moment with the \
+                 same mid",
+            ),
+        }
+    }
+}
+
+/// The sender's own id of a message, or one that is made for it.
+fn mid_of<'a>(chat: &'a Chat<'_>) -> Cow<'a, str> {
+    match &chat.mid {
+        Some(mid) => Cow::Borrowed(mid),
+        None => Cow::Owned(random_mid()),
+    }
+}
+
 enum Exists {
     Yes,
     AskDatabase,
     Refused(Refusal),
 }
 
-fn refused_group(context: Context, group: GroupId, mid: &str, refusal: &Refusal) -> Handled {
+fn refused_group(context: &Context, group: GroupId, mid: &str, refusal: &Refusal) -> Handled {
     let fields = GroupChatFields { mid, groupid: group, delivered: None, stored: None };
     refused(MsgId::GroupChat, context, refusal, fields)
 }
 
 fn refused<T: serde::Serialize>(
     msgid: MsgId,
-    context: Context,
+    context: &Context,
     refusal: &Refusal,
     fields: T,
 ) -> Handled {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use log::debug;
 use rustc_hash::FxHashMap;
 
-use super::message::{Message, MessageCopy, Origin};
+use super::message::{Message, MessageCopy};
 use super::outgoing::Outgoing;
 use super::posts::Posts;
 use super::registry::NEVER_POISONED;
@@ -25,13 +25,14 @@ use crate::model::{OfflineOp, ServerId, UserId};
 const HELD_AT_ONCE: usize = 2048;
 
 impl Service {
-    /// Sends the copies of one message on their ways. Each is settled once.
-    pub fn deliver(&self, message: &Arc<Message>, copies: impl Iterator<Item = MessageCopy>) {
+    /// Sends each of these users a copy of a message on its way. Each is settled
+    /// once.
+    pub fn deliver(&self, message: &Arc<Message>, users: impl Iterator<Item = UserId>) {
         let routing = self.routing();
         let mut handed: FxHashMap<ServerId, Vec<UserId>> = FxHashMap::default();
         let mut to_locate = Vec::new();
-        for copy in copies {
-            let user = copy.to;
+        for user in users {
+            let copy = MessageCopy { to: user, message: message.clone() };
             match self.registry.with(user, |slot| slot.accept(copy, &routing)) {
                 Next::HandOver(server, _) => handed.entry(server).or_default().push(user),
                 Next::Locate => to_locate.push(user),
@@ -44,6 +45,14 @@ impl Service {
         if !to_locate.is_empty() {
             self.locate(to_locate);
         }
+    }
+
+    /// Sends the only copy of a message on its way.
+    pub(super) fn deliver_one(&self, copy: MessageCopy) {
+        let routing = self.routing();
+        let user = copy.to;
+        let next = self.registry.with(user, |slot| slot.accept(copy, &routing));
+        self.go(user, next, &routing);
     }
 
     /// Sends a copy on its way if its recipient has a session here; gives it
@@ -361,15 +370,4 @@ impl Service {
             self.writers.delete(user, login, deletions);
         }
     }
-}
-
-/// A copy that came from another server.
-pub(super) fn remote_copy(
-    to: UserId,
-    message: &Arc<Message>,
-    server: &ServerId,
-    handover: u64,
-) -> MessageCopy {
-    let origin = Origin::Server { server: server.clone(), handover };
-    MessageCopy { to, message: message.clone(), origin }
 }

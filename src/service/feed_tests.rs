@@ -40,8 +40,8 @@ fn deleted_rows(feed: &mut Feed) -> Vec<i64> {
 }
 
 fn copy(mid: &str) -> MessageCopy {
-    let message = MessageMemory::new().message(UserId(1), mid, b"").unwrap();
-    MessageCopy { to: UserId(2), message, origin: Origin::Nobody }
+    let message = MessageMemory::new().message(Origin::Nobody, UserId(1), mid, b"").unwrap();
+    MessageCopy { to: UserId(2), message }
 }
 
 #[test]

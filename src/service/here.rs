@@ -44,11 +44,16 @@ pub(super) fn reactor() -> Option<u16> {
 }
 
 /// Tells this thread's own reactor something.
+#[inline]
 pub(super) fn post(post: Post) {
-    POSTS.with_borrow_mut(|posts| posts.push_back(post));
+    // The closure has a reference: on its way through the layers it is called
+    // by, the post itself would be copied at each.
+    let mut post = Some(post);
+    POSTS.with_borrow_mut(|posts| posts.extend(post.take()));
 }
 
-/// The next thing that this reactor was told here, oldest first.
-pub fn take() -> Option<Post> {
-    POSTS.with_borrow_mut(VecDeque::pop_front)
+/// Exchanges `posts`, which is empty, for what this reactor was told here, oldest
+/// first.
+pub fn take(posts: &mut VecDeque<Post>) {
+    POSTS.with_borrow_mut(|told| std::mem::swap(told, posts));
 }

@@ -12,8 +12,8 @@ use log::debug;
 
 use super::Service;
 use super::claims::Event;
-use super::delivery::remote_copy;
 use super::hearing::{Heard, Hearings};
+use super::message::{MessageCopy, Origin};
 use super::posts::Posts;
 use super::registry::NEVER_POISONED;
 use super::takeover::Successor;
@@ -44,10 +44,12 @@ impl Inbound {
     /// A message that another server handed over.
     fn take_in(&self, from: &ServerId, handed: &Handed<'_>, posts: &mut Posts) {
         let Handed { handover, to, sender, mid, body } = *handed;
-        match self.service.memory.message(sender, mid, body) {
+        let origin = Origin::Server { server: from.clone(), handover };
+        match self.service.memory.message(origin, sender, mid, body) {
             Some(message) => {
-                for user in to {
-                    self.service.deliver_here(remote_copy(*user, &message, from, handover), posts);
+                for to in to {
+                    let copy = MessageCopy { to: *to, message: message.clone() };
+                    self.service.deliver_here(copy, posts);
                 }
             }
             // No memory for it here: the server that sent it stores it.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ops::Deref;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -33,6 +34,12 @@ impl Mid {
     pub fn to_shared(&self) -> Arc<[u8]> {
         self.0.as_bytes().into()
     }
+
+    /// Makes it this one, which is no longer than any may be.
+    fn set(&mut self, text: &str) {
+        self.0.clear();
+        self.0.push_str(text);
+    }
 }
 
 impl std::fmt::Debug for Mid {
@@ -44,6 +51,8 @@ impl std::fmt::Debug for Mid {
 /// One message, shared by all of its copies.
 #[derive(Debug)]
 pub struct Message {
+    /// Who waits to hear what became of its copies.
+    pub origin: Origin,
     /// Who sent it.
     pub sender: UserId,
     /// The sender's own id of it.
@@ -128,36 +137,47 @@ impl MessageMemory {
 
     /// A message under way; `None`: too many are, or its `mid` is longer than
     /// any that a request may have.
-    pub fn message(&self, sender: UserId, mid: &str, body: &[u8]) -> Option<Arc<Message>> {
-        self.message_tried_until(None, sender, mid, body)
+    pub fn message(
+        &self,
+        origin: Origin,
+        sender: UserId,
+        mid: &str,
+        body: &[u8],
+    ) -> Option<Arc<Message>> {
+        self.message_tried_until(None, origin, sender, mid, body)
     }
 
     /// The same for a sender who may not be told to repeat it.
     pub fn message_tried_until(
         &self,
         tried_until: Option<Moment>,
+        origin: Origin,
         sender: UserId,
         mid: &str,
         body: &[u8],
     ) -> Option<Arc<Message>> {
-        let mid = Mid(ArrayString::from(mid).ok()?);
+        if mid.len() > MAX_MID_BYTES {
+            return None;
+        }
         let size = body.len() + MESSAGE_BYTES;
         if self.0.load(Ordering::Relaxed) + size > MOST_BYTES_UNDER_WAY {
             return None;
         }
-        self.0.fetch_add(size, Ordering::Relaxed);
         let memory = *self;
         if let Some(mut spare) = SPARE.with_borrow_mut(Vec::pop)
             && let Some(place) = Arc::get_mut(&mut spare)
         {
-            place.give_back();
-            (place.sender, place.mid, place.memory) = (sender, mid, memory);
+            place.recount(memory, body.len());
+            (place.origin, place.sender) = (origin, sender);
             place.tried_until = tried_until;
+            place.mid.set(mid);
             place.body.set(body);
             return Some(spare);
         }
+        let mid = Mid(ArrayString::from(mid).ok()?);
+        self.0.fetch_add(size, Ordering::Relaxed);
         let body = Body::new(body);
-        Some(Arc::new(Message { sender, mid, body, tried_until, memory }))
+        Some(Arc::new(Message { origin, sender, mid, body, tried_until, memory }))
     }
 }
 
@@ -183,6 +203,16 @@ impl Message {
         self.memory.0.fetch_sub(self.body.len() + MESSAGE_BYTES, Ordering::Relaxed);
     }
 
+    /// Counts it with a body of so many bytes from now on: mostly as many as
+    /// before, and nobody else's processor has to be told.
+    fn recount(&mut self, memory: MessageMemory, bytes: usize) {
+        if self.body.len() != bytes || !ptr::eq(self.memory.0, memory.0) {
+            memory.0.fetch_add(bytes + MESSAGE_BYTES, Ordering::Relaxed);
+            self.give_back();
+            self.memory = memory;
+        }
+    }
+
     /// A message is settled: where nobody else has it, its memory is kept.
     pub fn put_by(self: Arc<Message>) {
         if matches!(self.body, Body::Short(_)) && Arc::strong_count(&self) == 1 {
@@ -195,19 +225,18 @@ impl Message {
     }
 }
 
-/// One recipient's copy of a message, on its way.
+/// One recipient's copy of a message, on its way. It is handed on some ten times
+/// between sender and recipient, so it is small.
 #[derive(Debug)]
 pub struct MessageCopy {
     /// The recipient.
     pub to: UserId,
     /// What is sent.
     pub message: Arc<Message>,
-    /// Who waits to hear what became of it.
-    pub origin: Origin,
 }
 
-/// Who waits to hear what became of a copy.
-#[derive(Debug, Clone)]
+/// Who waits to hear what became of the copies of a message.
+#[derive(Debug)]
 pub enum Origin {
     /// The sender's session, for the 106.
     One {
@@ -217,7 +246,7 @@ pub enum Origin {
         seq: Option<u64>,
     },
     /// A group message's count, for the 110.
-    Group(Arc<GroupTicket>),
+    Group(Box<GroupTicket>),
     /// Another server, for its handover.
     Server {
         /// The server.
@@ -237,17 +266,17 @@ mod tests {
     fn messages_under_way_are_bounded_in_memory_and_give_it_back() {
         let memory = MessageMemory::new();
         let large = vec![0; MOST_BYTES_UNDER_WAY / 2];
-        let first = memory.message(UserId(1), "m1", &large);
+        let first = memory.message(Origin::Nobody, UserId(1), "m1", &large);
         assert!(first.is_some());
-        assert!(memory.message(UserId(1), "m2", &large).is_none());
+        assert!(memory.message(Origin::Nobody, UserId(1), "m2", &large).is_none());
         drop(first);
-        assert!(memory.message(UserId(1), "m2", &large).is_some());
+        assert!(memory.message(Origin::Nobody, UserId(1), "m2", &large).is_some());
     }
 
     #[test]
     fn the_memory_of_a_settled_message_is_used_again_if_nobody_else_has_it() {
         let memory = MessageMemory::new();
-        let message = |mid| memory.message(UserId(1), mid, b"{}").unwrap();
+        let message = |mid| memory.message(Origin::Nobody, UserId(1), mid, b"{}").unwrap();
         let (settled, shared) = (message("m1"), message("m2"));
         let (place, other) = (Arc::as_ptr(&settled), shared.clone());
         settled.put_by();

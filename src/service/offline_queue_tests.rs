@@ -19,8 +19,8 @@ fn queue_for(copies: usize) -> OfflineQueue {
 
 fn copy_of(size: usize, sender: UserId, to: UserId, mid: &str) -> MessageCopy {
     let body = vec![b' '; size];
-    let message = MessageMemory::new().message(sender, mid, &body).unwrap();
-    MessageCopy { to, message, origin: Origin::Nobody }
+    let message = MessageMemory::new().message(Origin::Nobody, sender, mid, &body).unwrap();
+    MessageCopy { to, message }
 }
 
 fn copy(sender: UserId, to: UserId, mid: &str) -> MessageCopy {

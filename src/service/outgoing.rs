@@ -53,13 +53,13 @@ impl Outgoing {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::MessageMemory;
+    use super::super::message::{MessageMemory, Origin};
     use super::*;
 
     #[test]
     fn messages_of_one_recipient_keep_their_places_when_they_leave_with_others() {
         let memory = MessageMemory::new();
-        let message = |mid| memory.message(UserId(9), mid, b"").unwrap();
+        let message = |mid| memory.message(Origin::Nobody, UserId(9), mid, b"").unwrap();
         let (first, alone, last) = (message("first"), message("alone"), message("last"));
         let server: ServerId = "b:1".into();
         let mut outgoing = Outgoing::default();

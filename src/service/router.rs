@@ -172,11 +172,18 @@ impl Service {
         }
         let hears_refusals = !session.bare;
         let context = Context { seq, peer: session.peer, place, hears_refusals };
-        match (request, session.identity.as_ref()) {
+        match (&request, session.identity.as_ref()) {
+            // Almost every request.
+            (Request::OneChat { to, chat }, Some(identity)) => {
+                Ok(self.one_chat(session.id, identity, &context, *to, chat))
+            }
+            (Request::GroupChat { group, chat }, Some(identity)) => {
+                Ok(self.group_chat(session.id, identity, &context, *group, chat))
+            }
             (Request::Ping, _) => Ok(done(MsgId::Ping, seq)),
             (Request::Login(login), _) => self.login(session, context, login).map_err(refused),
             (Request::Register { name, password }, _) => {
-                self.register(context, &name, &password).map_err(refused)
+                self.register(context, name, password).map_err(refused)
             }
             (request, Some(identity)) => {
                 let handled = self.handle_of_user(session, identity, context, request);
@@ -195,9 +202,9 @@ impl Service {
         session: &Session,
         identity: &Identity,
         context: Context,
-        request: Request<'_>,
+        request: &Request<'_>,
     ) -> Result<Handled, Refusal> {
-        match request {
+        match *request {
             Request::Logout => {
                 let (user, peer) = (identity.user, session.peer);
                 self.throttle.audit(peer.ip(), format_args!("logout user={user} peer={peer}"));
@@ -206,17 +213,11 @@ impl Service {
                     ..Effects::default()
                 }))
             }
-            Request::OneChat { to, chat } => {
-                Ok(self.one_chat(session.id, identity, context, to, chat))
-            }
-            Request::GroupChat { group, chat } => {
-                Ok(self.group_chat(session.id, identity, context, group, chat))
-            }
             Request::AddFriend(friend) => self.add_friend(identity, context, friend),
             Request::DelFriend(friend) => self.del_friend(identity, context, friend),
             Request::ShowFriendList => self.show_friend_list(identity, context),
-            Request::CreateGroup { name, description } => {
-                self.create_group(identity, context, &name, &description)
+            Request::CreateGroup { ref name, ref description } => {
+                self.create_group(identity, context, name, description)
             }
             Request::AddGroup(group) => self.add_group(identity, context, group),
             Request::DelGroup(group) => self.del_group(identity, context, group),
@@ -224,7 +225,11 @@ impl Service {
                 change: Change::Acknowledged(count),
                 ..Effects::default()
             })),
-            Request::Ping | Request::Login(_) | Request::Register { .. } => {
+            Request::OneChat { .. }
+            | Request::GroupChat { .. }
+            | Request::Ping
+            | Request::Login(_)
+            | Request::Register { .. } => {
                 Err(Refusal::new(Errno::Internal, "this request was routed wrongly"))
             }
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::effects::Effects;
-use super::message::{Message, MessageCopy};
+use super::message::MessageCopy;
 use super::takeover::Successor;
 use crate::model::{Claim, OfflinePage, ServerId, StoreError, TokenHash, UserId};
 use crate::protocol::reply;
@@ -113,12 +113,10 @@ pub enum Answer {
     Done {
         /// The request's `seq`.
         seq: Option<u64>,
-        /// The recipient.
-        to: UserId,
-        /// The message.
-        message: Arc<Message>,
-        /// Delivered or stored.
-        status: &'static str,
+        /// The recipient's copy.
+        copy: MessageCopy,
+        /// Stored, or else delivered.
+        is_stored: bool,
     },
 }
 
@@ -127,8 +125,9 @@ impl Answer {
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
             Answer::Text(text) => out.extend_from_slice(text),
-            Answer::Done { seq, to, message, status } => {
-                reply::write_one_chat_done(out, *seq, message.mid.text(), *to, status);
+            Answer::Done { seq, copy, is_stored } => {
+                let status = if *is_stored { "stored" } else { "delivered" };
+                reply::write_one_chat_done(out, *seq, copy.message.mid.text(), copy.to, status);
             }
         }
     }
@@ -142,7 +141,7 @@ pub enum Post {
         /// The session as the handler left it.
         session: Box<Session>,
         /// What is to be done on its connection.
-        effects: Effects,
+        effects: Box<Effects>,
     },
     /// Push a message to a live session.
     Deliver {
@@ -172,7 +171,7 @@ pub enum Post {
         /// How often the session had been nudged when the read began.
         nudges: u32,
         /// The page.
-        page: Result<OfflinePage, StoreError>,
+        page: Box<Result<OfflinePage, StoreError>>,
     },
     /// Rows that this login has confirmed are deleted.
     Deleted {
@@ -191,11 +190,21 @@ pub enum Post {
         /// The reason in the log.
         reason: &'static str,
         /// Who is to hear once it has ended and what it left is committed.
-        successor: Option<Successor>,
+        successor: Option<Box<Successor>>,
     },
     /// The session that this login takes over has ended.
     FormerEnded {
         /// The new login.
         login: LoginId,
     },
+}
+
+/// There is one for each step of a message: what is rare is boxed.
+const _: () = assert!(size_of::<Post>() <= 56);
+
+impl Post {
+    /// A worker is done with a request of this session.
+    pub fn done(session: Box<Session>, effects: Effects) -> Post {
+        Post::Done { session, effects: Box::new(effects) }
+    }
 }

@@ -3,18 +3,18 @@
 //! can be.
 
 use std::borrow::Cow;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use log::warn;
 use rustc_hash::FxHashMap;
 
+use super::Service;
 use super::message::{MessageCopy, Origin};
 use super::posts::Posts;
 use super::registry::NEVER_POISONED;
 use super::session::{Answer, Post, SessionId};
-use super::{Service, message::Message};
 use crate::bus::item::CopyOutcome;
 use crate::bus::{BusError, Item};
 use crate::model::{GroupId, ServerId, UserId};
@@ -151,12 +151,16 @@ struct Gathered {
 const MOST_OUTCOMES: usize = 65_536;
 
 impl Outcomes {
-    fn add(&self, server: ServerId, handover: u64, outcome: CopyOutcome, user: UserId) {
+    fn add(&self, server: &ServerId, handover: u64, outcome: CopyOutcome, user: UserId) {
         {
             let mut outcomes = self.0.lock().expect(NEVER_POISONED);
             if outcomes.count < MOST_OUTCOMES {
                 outcomes.count += 1;
-                outcomes.copies.entry((server, outcome)).or_default().push((handover, user));
+                outcomes
+                    .copies
+                    .entry((server.clone(), outcome))
+                    .or_default()
+                    .push((handover, user));
                 return;
             }
         }
@@ -180,7 +184,7 @@ impl Service {
                 // deadline if Redis was away for a moment only.
                 Err(BusError::Full | BusError::Down) => {
                     for (handover, user) in copies {
-                        self.outcomes.add(server.clone(), handover, outcome, user);
+                        self.outcomes.add(&server, handover, outcome, user);
                     }
                 }
             }
@@ -190,7 +194,7 @@ impl Service {
     /// Gives another server all its copies of a handover back.
     pub(super) fn bounce(&self, server: &ServerId, handover: u64, users: &[UserId]) {
         for user in users {
-            self.outcomes.add(server.clone(), handover, CopyOutcome::NotHere, *user);
+            self.outcomes.add(server, handover, CopyOutcome::NotHere, *user);
         }
     }
 
@@ -224,13 +228,10 @@ impl Service {
     /// Counts a copy as settled; what its sender is told now, if it is here and
     /// was waiting for no other copy.
     fn settlement(&self, copy: MessageCopy, settled: Settled) -> Option<(SessionId, Answer)> {
-        let MessageCopy { to, message, origin } = copy;
-        match origin {
-            Origin::One { session, seq } => {
-                Some((session, one_chat_answer(seq, to, message, settled)))
-            }
+        match &copy.message.origin {
+            Origin::One { session, seq } => Some((*session, one_chat_answer(*seq, copy, settled))),
             Origin::Group(ticket) => {
-                let reply = ticket.count(message.mid.text(), settled)?;
+                let reply = ticket.count(copy.message.mid.text(), settled)?;
                 Some((ticket.session, Answer::Text(reply)))
             }
             Origin::Server { server, handover } => {
@@ -242,7 +243,7 @@ impl Service {
                     | Settled::RecipientFull
                     | Settled::NotHere => CopyOutcome::NotHere,
                 };
-                self.outcomes.add(server, handover, outcome, to);
+                self.outcomes.add(server, *handover, outcome, copy.to);
                 None
             }
             Origin::Nobody => None,
@@ -250,18 +251,14 @@ impl Service {
     }
 }
 
-fn one_chat_answer(
-    seq: Option<u64>,
-    to: UserId,
-    message: Arc<Message>,
-    settled: Settled,
-) -> Answer {
-    if let Some(refusal) = settled.refusal() {
-        let fields = OneChatFields { mid: message.mid.text(), to, status: None };
-        return Answer::Text(reply::refused_with(MsgId::OneChat, seq, &refusal, fields));
+fn one_chat_answer(seq: Option<u64>, copy: MessageCopy, settled: Settled) -> Answer {
+    match settled.refusal() {
+        None => Answer::Done { seq, copy, is_stored: settled == Settled::Stored },
+        Some(refusal) => {
+            let fields = OneChatFields { mid: copy.message.mid.text(), to: copy.to, status: None };
+            Answer::Text(reply::refused_with(MsgId::OneChat, seq, &refusal, fields))
+        }
     }
-    let status = if settled == Settled::Delivered { "delivered" } else { "stored" };
-    Answer::Done { seq, to, message, status }
 }
 
 #[cfg(test)]

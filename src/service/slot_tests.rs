@@ -9,8 +9,8 @@ const BOB: UserId = UserId(2);
 
 fn copy(mid: &str) -> MessageCopy {
     let memory = MessageMemory::new();
-    let message = memory.message(UserId(1), mid, b"{}").unwrap();
-    MessageCopy { to: BOB, message, origin: Origin::Nobody }
+    let message = memory.message(Origin::Nobody, UserId(1), mid, b"{}").unwrap();
+    MessageCopy { to: BOB, message }
 }
 
 fn mid(copy: &MessageCopy) -> String {

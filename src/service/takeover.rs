@@ -73,7 +73,7 @@ impl Service {
         match former {
             Former::Here(login) => {
                 let reason = "taken over by a newer login";
-                let post = Post::Close { login, reason, successor: Some(successor) };
+                let post = Post::Close { login, reason, successor: Some(Box::new(successor)) };
                 self.post(login.session, post).is_ok()
             }
             Former::Claim(claim) if claim.server == self.settings.server_id => {
@@ -116,6 +116,7 @@ impl Service {
         match (here, successor) {
             (Some(session), successor) => {
                 let login = LoginId { session, claim };
+                let successor = successor.map(Box::new);
                 self.tell(session, Post::Close { login, reason, successor });
             }
             (None, Some(successor)) => self.tell_when_written(successor),
