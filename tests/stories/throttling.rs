@@ -1,8 +1,7 @@
 //! Limits on connections, tries and speed: who goes too far hears errno 12 and
 //! when to come back, and nobody at another address notices.
 
-use std::net::IpAddr;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr};
 
 use rusqlite::TransactionBehavior;
 use serde_json::{Value, json};
@@ -12,7 +11,7 @@ use crate::support::door::{Door, Person};
 use crate::support::server::{ServerPlan, TestServer};
 use crate::support::wait::{SOON, eventually};
 
-const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 66));
+const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 66));
 
 fn from_stranger(server: &TestServer) -> TestClient {
     TestClient::connect_from(STRANGER, server.address())
@@ -247,29 +246,45 @@ fn a_flooder_is_slowed_down_and_its_neighbour_is_not() {
 #[test]
 fn strangers_who_flood_the_workers_do_not_keep_users_from_them() {
     let plan = ServerPlan::new().flag("--workers", 1).flag("--reactors", 1);
-    let server = plan.start();
+    let server = plan.flag("--message-rate", 0).start();
     let (alice, bob) = (server.register("alice"), server.register("bob"));
     let mut alice = server.login(&alice);
-    let token = "A".repeat(32);
-    let guess = json!({"msgid": 1, "id": bob.id, "token": token});
-    let mut crowd: Vec<TestClient> = (0..200).map(|_| from_stranger(&server)).collect();
-    let mut last = Vec::new();
-    for stranger in &mut crowd {
-        last.extend(stranger.send_all(vec![guess.clone(); 20]).pop());
+    let group = server.enter("carol").create_group("carol's", "");
+    let guess = json!({"msgid": 1, "id": bob.id, "token": "A".repeat(32)});
+    // Each from an address of its own: of one the audit log tells a hundred.
+    let addresses = (0..200).map(|last| Ipv4Addr::new(127, 0, 3, last));
+    let mut crowd: Vec<TestClient> =
+        addresses.map(|ip| TestClient::connect_from(ip.into(), server.address())).collect();
+    let mut asked = Vec::new();
+    for (number, stranger) in crowd.iter_mut().enumerate() {
+        stranger.send_all(vec![guess.clone(); 40]);
+        if number == 100 {
+            // Once the flood is on. The answers are in the audit log.
+            asked = alice.send_all(vec![json!({"msgid": 11, "groupid": group}); 30]);
+        }
     }
-    // If each of these waited for all strangers who are there before it, twenty
-    // of them would see the end of the flood.
-    for _ in 0..30 {
-        alice.friends();
+    for pending in asked {
+        alice.reply_to(pending).refused(9);
     }
-    let soon = Duration::from_millis(1);
-    let sample = crowd.iter_mut().zip(last).take(10);
-    let answered = sample.filter_map(|(client, last)| client.reply_within(last, soon)).count();
-    assert!(answered <= 2, "{answered} of ten strangers had all their answers first");
-    // And they are answered in the end.
+    // And the strangers are answered in the end.
     for stranger in &mut crowd {
         stranger.ping();
     }
+    let log = server.log();
+    let audited = log.lines().filter(|line| line.contains(" audit]"));
+    let order: String = audited
+        .filter_map(|line| match line {
+            _ if line.contains("] refused user=") => Some('a'),
+            _ if line.contains("] login failed ") => Some('s'),
+            _ => None,
+        })
+        .collect();
+    let mut waits: Vec<usize> = order.split('a').map(str::len).collect();
+    let (before, after) = (waits.remove(0), waits.pop().unwrap());
+    assert!(before > 0 && after > 0, "the flood was on: {before} before, {after} after");
+    // A hundred strangers and more are waiting each time.
+    waits.sort_unstable();
+    assert!(waits[waits.len() / 2] < 50, "strangers who went first each time: {waits:?}");
 }
 
 #[test]
