@@ -202,6 +202,24 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_read_however_long_it_is_and_wherever_it_stands() {
+        for letter in ["k", "é", "€"] {
+            for length in 0..12 {
+                let key = letter.repeat(length);
+                let text = format!("{{\"{key}\":1}}");
+                assert_eq!(fields(&text).unwrap(), [(&*key, "1")]);
+                let text = format!("{{ \"first\":2,\"{key}\" :\"a longer text\"}}");
+                let expected = [("first", "2"), (&*key, "\"a longer text\"")];
+                assert_eq!(fields(&text).unwrap(), expected);
+                for spoilt in ['\\', '\u{1f}', '"'] {
+                    let text = format!("{{\"{key}{spoilt}{key}\":1,\"and\":\"more\"}}");
+                    assert_eq!(fields(&text), None, "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_first_byte_that_is_not_plain_is_found_wherever_it_is() {
         for length in 0..70 {
             let mut text = vec![b'x'; length];

@@ -18,13 +18,12 @@ const MOST_SCRATCH_BYTES: usize = 64 * 1024;
 /// Where a push is put together before its length is known: empty memory of this
 /// thread, which goes back there by [`put_by`].
 pub fn scratch() -> Vec<u8> {
-    let mut text = SCRATCH.take();
-    text.clear();
-    text
+    SCRATCH.take()
 }
 
 /// Keeps the memory of [`scratch`] for the next push.
 pub fn put_by(mut text: Vec<u8>) {
+    text.clear();
     text.shrink_to(MOST_SCRATCH_BYTES);
     SCRATCH.set(text);
 }

@@ -227,6 +227,7 @@ impl Handler for Gateway {
             Timer::Pause => self.pause_over(io, conn),
             Timer::Login => self.login_due(io, conn),
         }
+        self.take_posts(io);
     }
 
     fn on_turn_end(&mut self, io: &mut Io<'_>) {

@@ -74,12 +74,13 @@ impl Service {
         let user = copy.to;
         match self.registry.with_session(user, copy, |slot, copy| slot.accept(copy, &routing)) {
             Ok(Next::Push(session, copy, way)) => {
+                debug_assert_eq!(way, Way::Mailbox, "this thread is no reactor's");
                 posts.add(session, Post::Deliver { session, copy, way });
             }
             Ok(next) => self.go(user, next, &routing),
             // Back to the server that sent it, which stores it, and in order
             // with what else it has for this user.
-            Err(copy) => self.settle_with(copy, Settled::NotHere, posts),
+            Err(copy) => self.settle(copy, Settled::NotHere),
         }
     }
 
@@ -108,7 +109,7 @@ impl Service {
                 slot.handed.remove(at).map(|handed| handed.copy)
             });
             match copy {
-                Some(copy) => self.settle_with(copy, settled, posts),
+                Some(copy) => self.gather_settlement(copy, settled, posts),
                 None => debug!(target: "bus", "user={user} outcome for a copy stored long since"),
             }
         }

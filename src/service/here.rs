@@ -3,7 +3,8 @@
 //! to each other are on one reactor, or most of a group are.
 //!
 //! Thread: each has its own.
-//! Invariant: what is told here is taken before the reactor's turn is over.
+//! Invariant: what is told here is taken before the reactor's turn is over; what
+//! a turn's last flush tells, in the next one.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -46,8 +47,8 @@ pub(super) fn reactor() -> Option<u16> {
 /// Tells this thread's own reactor something.
 #[inline]
 pub(super) fn post(post: Post) {
-    // The closure has a reference: on its way through the layers it is called
-    // by, the post itself would be copied at each.
+    // The closure holds a reference: it is handed through several layers, and
+    // the post itself would be copied at each.
     let mut post = Some(post);
     POSTS.with_borrow_mut(|posts| posts.extend(post.take()));
 }
@@ -55,5 +56,6 @@ pub(super) fn post(post: Post) {
 /// Exchanges `posts`, which is empty, for what this reactor was told here, oldest
 /// first.
 pub fn take(posts: &mut VecDeque<Post>) {
+    debug_assert!(posts.is_empty(), "older posts would come later");
     POSTS.with_borrow_mut(|told| std::mem::swap(told, posts));
 }

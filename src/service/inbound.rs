@@ -20,6 +20,10 @@ use super::takeover::Successor;
 use crate::bus::{BusSink, Handed, Item, Position};
 use crate::model::ServerId;
 
+/// What an envelope brings for reactors and other servers goes on after some so
+/// many copies: it can hold a hundred thousand.
+const COPIES_AT_ONCE: usize = 512;
+
 /// The service as the bus sees it.
 pub struct Inbound {
     service: Arc<Service>,
@@ -106,10 +110,18 @@ impl BusSink for Inbound {
         let mut in_doubt = self.hear(from, position, resumes);
         let unswept = self.service.is_sweep_due();
         let mut posts = Posts::default();
+        let mut gathered = 0;
         for item in items {
-            if !matches!(item, Item::Message { .. } | Item::Outcomes { .. }) {
-                // Whatever this does to a session comes after these.
+            gathered += match &item {
+                Item::Message { to, .. } => to.len(),
+                Item::Outcomes { copies, .. } => copies.len(),
+                // Whatever this does to a session comes after those before it.
+                _ => COPIES_AT_ONCE,
+            };
+            if gathered >= COPIES_AT_ONCE {
+                gathered = 0;
                 self.service.post_all(std::mem::take(&mut posts));
+                self.service.flush_outcomes();
             }
             match item {
                 Item::Message { handover, to, .. } if in_doubt || unswept => {

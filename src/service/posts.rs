@@ -1,5 +1,5 @@
-//! Posts that go together: what one envelope of another server or one
-//! transaction brings for a reactor wakes it once.
+//! Posts that go together: what an envelope of another server or a transaction
+//! brings for a reactor wakes it once, or once for each large part of it.
 
 use std::collections::BTreeMap;
 

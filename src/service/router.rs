@@ -172,21 +172,34 @@ impl Service {
         }
         let hears_refusals = !session.bare;
         let context = Context { seq, peer: session.peer, place, hears_refusals };
-        match (&request, session.identity.as_ref()) {
+        self.carry_out(session, &context, msgid, &request)
+    }
+
+    /// Does what a request asks for that nothing speaks against.
+    fn carry_out(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        msgid: MsgId,
+        request: &Request<'_>,
+    ) -> Result<Handled, Vec<u8>> {
+        let seq = context.seq;
+        let refused = |refusal: Refusal| reply::refused(msgid, seq, &refusal);
+        match (request, session.identity.as_ref()) {
             // Almost every request.
             (Request::OneChat { to, chat }, Some(identity)) => {
-                Ok(self.one_chat(session.id, identity, &context, *to, chat))
+                Ok(self.one_chat(session.id, identity, context, *to, chat))
             }
             (Request::GroupChat { group, chat }, Some(identity)) => {
-                Ok(self.group_chat(session.id, identity, &context, *group, chat))
+                Ok(self.group_chat(session.id, identity, context, *group, chat))
             }
             (Request::Ping, _) => Ok(done(MsgId::Ping, seq)),
-            (Request::Login(login), _) => self.login(session, context, login).map_err(refused),
+            (Request::Login(login), _) => self.login(session, *context, login).map_err(refused),
             (Request::Register { name, password }, _) => {
-                self.register(context, name, password).map_err(refused)
+                self.register(*context, name, password).map_err(refused)
             }
             (request, Some(identity)) => {
-                let handled = self.handle_of_user(session, identity, context, request);
+                let handled = self.handle_of_user(session, identity, *context, request);
                 handled.map_err(|refusal| {
                     self.audit_refused(identity, session.peer, msgid, refusal.errno);
                     refused(refusal)

@@ -146,25 +146,31 @@ struct Gathered {
     count: usize,
 }
 
-/// Beyond this many outcomes that cannot be sent, the deadlines of the servers
-/// that wait for them tell what this one cannot.
+/// Beyond the outcomes of so many copies that cannot be sent, the deadlines of
+/// the servers that wait for them tell what this one cannot.
 const MOST_OUTCOMES: usize = 65_536;
 
 impl Outcomes {
     fn add(&self, server: &ServerId, handover: u64, outcome: CopyOutcome, user: UserId) {
-        {
-            let mut outcomes = self.0.lock().expect(NEVER_POISONED);
-            if outcomes.count < MOST_OUTCOMES {
-                outcomes.count += 1;
-                outcomes
-                    .copies
-                    .entry((server.clone(), outcome))
-                    .or_default()
-                    .push((handover, user));
-                return;
-            }
-        }
-        warn!(target: "bus", "server={server} user={user} too many outcomes wait, one is dropped");
+        let mut outcomes = self.0.lock().expect(NEVER_POISONED);
+        outcomes.count += 1;
+        outcomes.copies.entry((server.clone(), outcome)).or_default().push((handover, user));
+    }
+
+    /// Keeps what could not be sent. How many were too many.
+    fn put_back(
+        &self,
+        server: ServerId,
+        outcome: CopyOutcome,
+        mut copies: Vec<(u64, UserId)>,
+    ) -> usize {
+        let mut outcomes = self.0.lock().expect(NEVER_POISONED);
+        let room = MOST_OUTCOMES.saturating_sub(outcomes.count);
+        let dropped = copies.len().saturating_sub(room);
+        copies.truncate(room);
+        outcomes.count += copies.len();
+        outcomes.copies.entry((server, outcome)).or_default().append(&mut copies);
+        dropped
     }
 
     fn take(&self) -> Gathered {
@@ -183,8 +189,12 @@ impl Service {
                 // Goes with the next ones, in time for the other server's
                 // deadline if Redis was away for a moment only.
                 Err(BusError::Full | BusError::Down) => {
-                    for (handover, user) in copies {
-                        self.outcomes.add(&server, handover, outcome, user);
+                    let dropped = self.outcomes.put_back(server.clone(), outcome, copies);
+                    if dropped > 0 {
+                        warn!(
+                            target: "bus",
+                            "server={server} too many outcomes wait, dropped: {dropped}"
+                        );
                     }
                 }
             }
@@ -213,13 +223,13 @@ impl Service {
     ) {
         let mut posts = Posts::default();
         for copy in copies {
-            self.settle_with(copy, settled, &mut posts);
+            self.gather_settlement(copy, settled, &mut posts);
         }
         self.post_all(posts);
     }
 
-    /// The same for one of many.
-    pub(super) fn settle_with(&self, copy: MessageCopy, settled: Settled, posts: &mut Posts) {
+    /// The same for one of many: what its sender is told is added to `posts`.
+    pub(super) fn gather_settlement(&self, copy: MessageCopy, settled: Settled, posts: &mut Posts) {
         if let Some((session, answer)) = self.settlement(copy, settled) {
             posts.add(session, Post::Settled { session, answer });
         }

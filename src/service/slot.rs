@@ -12,12 +12,11 @@
 //!   the lock, or while copies wait for one of the above; later copies line up
 //!   in it.
 
+mod routing;
 mod waits;
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use thin_vec::ThinVec;
@@ -27,6 +26,8 @@ use super::message::{Message, MessageCopy};
 use super::session::{SessionId, Way};
 use crate::model::ServerId;
 use crate::moment::Moment;
+
+pub use routing::{Handover, Routing};
 
 /// How long a located server is remembered. A wrong guess bounces back.
 const LOCATION_TTL: Duration = Duration::from_secs(3);
@@ -106,7 +107,7 @@ pub struct Slot {
     /// Copies on their way to a session's reactor: this one's, or a former
     /// one's, whose copies come back to be stored.
     posted: u32,
-    /// Those of them that are in its mailbox.
+    /// Those of them that are in its mailbox, or about to be put there.
     in_mailbox: u32,
     posted_to: Option<SessionId>,
     location: Option<Box<Location>>,
@@ -139,44 +140,6 @@ pub enum GoLive {
     ReadAgain,
     /// Something is still with the writer: a nudge will come.
     Wait,
-}
-
-/// The number under which a message is handed over: taken once, and only if it
-/// is, or all reactors would count all messages together.
-#[derive(Debug)]
-pub struct Handover<'a> {
-    numbers: &'a AtomicU64,
-    number: Cell<Option<u64>>,
-}
-
-impl<'a> Handover<'a> {
-    /// With the next one of these numbers.
-    pub fn new(numbers: &'a AtomicU64) -> Handover<'a> {
-        Handover { numbers, number: Cell::new(None) }
-    }
-
-    /// The number.
-    pub fn number(&self) -> u64 {
-        let number = self.number.get();
-        let number = number.unwrap_or_else(|| self.numbers.fetch_add(1, Ordering::Relaxed));
-        self.number.set(Some(number));
-        number
-    }
-}
-
-/// What routing needs to know beside the slot.
-#[derive(Debug)]
-pub struct Routing<'a> {
-    /// Whether the bus reaches other servers now.
-    pub has_peers: bool,
-    /// The number under which a copy is handed over, if it is.
-    pub handover: Handover<'a>,
-    /// The reactor on whose thread this is decided, if it is one's.
-    pub here: Option<u16>,
-    /// Now.
-    pub now: Instant,
-    /// How long another server may take.
-    pub handover_timeout: Duration,
 }
 
 impl Slot {
@@ -300,12 +263,14 @@ impl Slot {
         if way == Way::Mailbox {
             self.in_mailbox = self.in_mailbox.saturating_sub(1);
         }
-        self.posted == 0 && self.begin_flush()
+        self.begin_flush()
     }
 
+    /// Not before the reactor has got all that is on its way: another thread may
+    /// be about to post some of that.
     fn begin_flush(&mut self) -> bool {
         match &mut self.hold {
-            Some(hold) if hold.holders == 0 && !hold.flushing => {
+            Some(hold) if self.posted == 0 && hold.holders == 0 && !hold.flushing => {
                 hold.flushing = true;
                 true
             }
