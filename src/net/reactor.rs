@@ -103,6 +103,11 @@ impl<H: Handler> Reactor<H> {
 
     /// Waits for something to do.
     fn poll(&mut self) -> io::Result<()> {
+        if !self.core.backlog.is_empty() {
+            // Whoever had more than its share had it of the processor, too:
+            // threads that serve the others go first where there are too few.
+            std::thread::yield_now();
+        }
         let mut timeout = Some(Duration::ZERO);
         if !self.core.must_not_sleep() && self.doorbell.may_sleep(|| self.mailbox.is_empty()) {
             let deadline = self.core.next_deadline();
